@@ -1,1 +1,14 @@
+//! Bare-metal recovery: capture, restore, and PID 1 of the rescue medium.
+//!
+//! `main` only dispatches: as process 1 it becomes [`init`], otherwise the
+//! command line in [`cli`].
+#![forbid(unsafe_code)]
 
+pub mod capture;
+pub mod cli;
+pub mod event;
+pub mod exit;
+pub mod init;
+pub mod inventory;
+pub mod restore;
+pub mod ui;

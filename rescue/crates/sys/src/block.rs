@@ -1,0 +1,1 @@
+//! Block devices: sizes, exclusive and direct opening, discarding, zeroing.

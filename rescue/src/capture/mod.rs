@@ -1,0 +1,1 @@
+//! Reading disks into a repository.

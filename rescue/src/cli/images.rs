@@ -1,0 +1,11 @@
+//! `rescue images`
+
+use super::Context;
+
+/// List the images of a repository.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(_args: Args, _context: &Context) -> anyhow::Result<()> {
+    anyhow::bail!("not built yet")
+}

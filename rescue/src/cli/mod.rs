@@ -1,0 +1,91 @@
+//! The command line: one file per subcommand, errors mapped to exit codes here.
+
+mod capture;
+mod images;
+mod inspect;
+mod restore;
+mod show;
+mod verify;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::event::{Event, Sink};
+use crate::exit;
+use crate::ui;
+
+/// Capture whole machines, and bring them back on any hardware.
+///
+/// An image is one machine's disks at one moment. Images live in a
+/// repository: a folder, or a web server that serves one.
+#[derive(Debug, Parser)]
+#[command(name = "rescue", version, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  rescue capture /dev/sda --to /mnt/backup --name web1
+  rescue images --from /mnt/backup
+  rescue restore latest --from /mnt/backup --to /dev/nvme0n1 --plan
+  rescue restore latest --from /mnt/backup --to /dev/nvme0n1
+
+Nothing is written to a disk before the plan was shown and the disk's serial
+number confirmed (or --yes given).")]
+struct Cli {
+    /// Print versioned JSON lines instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Capture(capture::Args),
+    Images(images::Args),
+    Show(show::Args),
+    Verify(verify::Args),
+    Restore(restore::Args),
+    Inspect(inspect::Args),
+    #[command(hide = true)]
+    Worker(worker::Args),
+}
+
+/// What every subcommand gets beside its own arguments.
+pub(crate) struct Context {
+    /// Whether the output is JSON.
+    pub(crate) json: bool,
+    /// Where progress goes.
+    pub(crate) sink: Box<dyn Sink>,
+}
+
+/// Parses the command line, runs it, maps the outcome to an exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let context = Context {
+        json: cli.json,
+        sink: ui::sink_for(cli.json),
+    };
+    let outcome = match cli.command {
+        Command::Capture(args) => capture::run(args, &context),
+        Command::Images(args) => images::run(args, &context),
+        Command::Show(args) => show::run(args, &context),
+        Command::Verify(args) => verify::run(args, &context),
+        Command::Restore(args) => restore::run(args, &context),
+        Command::Inspect(args) => inspect::run(args, &context),
+        Command::Worker(args) => worker::run(args, &context),
+    };
+    match outcome {
+        Ok(()) => exit::Code::Success.into(),
+        Err(error) => {
+            let code = exit::classify(&error);
+            context.sink.emit(Event::Failed {
+                error: format!("{error:#}"),
+                code: code as u8,
+            });
+            code.into()
+        }
+    }
+}

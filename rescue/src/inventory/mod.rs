@@ -1,0 +1,1 @@
+//! The machine: its disks, what holds them, its identity for a plan.

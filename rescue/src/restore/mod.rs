@@ -1,0 +1,1 @@
+//! The restore engine: plan, arm, write, verify, activate.
