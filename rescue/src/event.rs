@@ -42,7 +42,7 @@ pub enum Event {
     },
     /// The work is over and failed.
     Failed {
-        /// The whole chain of causes, outermost first.
+        /// The whole chain of causes, outermost first, one per line.
         error: String,
         /// The exit code this failure maps to (see [`crate::exit`]).
         code: u8,

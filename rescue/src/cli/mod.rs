@@ -82,7 +82,7 @@ pub fn run() -> ExitCode {
         Err(error) => {
             let code = exit::classify(&error);
             context.sink.emit(Event::Failed {
-                error: format!("{error:#}"),
+                error: ui::chain(&error),
                 code: code as u8,
             });
             code.into()

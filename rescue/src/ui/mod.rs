@@ -1,12 +1,53 @@
 //! Renderers of events: lines and progress for people, JSON for machines.
 
+mod bar;
 mod json;
+mod pace;
+mod text;
+
+use std::io::IsTerminal;
+use std::time::Duration;
 
 use crate::event::Sink;
+
+pub use bar::Bar;
+pub use json::JsonLines;
+pub use text::Lines;
 
 /// The sink for a command line: JSON lines on standard output, or text on
 /// standard error.
 #[must_use]
-pub fn sink_for(_json: bool) -> Box<dyn Sink> {
-    Box::new(json::JsonLines)
+pub fn sink_for(json: bool) -> Box<dyn Sink> {
+    if json { Box::new(JsonLines) } else { text() }
+}
+
+/// Text on standard error: a progress bar where the terminal can redraw a
+/// line, plain lines now and then where it cannot.
+#[must_use]
+pub fn text() -> Box<dyn Sink> {
+    let terminal = std::io::stderr().is_terminal();
+    let dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
+    match (terminal, dumb) {
+        (true, false) => Box::new(Bar::default()),
+        (true, true) => Box::new(Lines::new(std::io::stderr(), Duration::from_secs(2))),
+        (false, _) => Box::new(Lines::new(std::io::stderr(), Duration::from_secs(10))),
+    }
+}
+
+/// An error and its causes, outermost first, one per line: the form
+/// [`crate::event::Event::Failed`] carries.
+#[must_use]
+pub fn chain(error: &anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.join("\n")
+}
+
+/// A chain made by [`chain`] as a person reads it.
+pub(crate) fn failure(chain: &str) -> String {
+    let mut lines = chain.lines();
+    let mut text = format!("error: {}\n", lines.next().unwrap_or("unknown"));
+    for cause in lines {
+        text.push_str(&format!("  because: {cause}\n"));
+    }
+    text
 }
