@@ -3,3 +3,13 @@
 //! One file per kernel interface. No policy, no logging: callers decide.
 
 pub mod block;
+pub mod console;
+pub mod module;
+pub mod mount;
+pub mod netlink;
+pub mod packet;
+pub mod poll;
+pub mod power;
+pub mod process;
+pub mod uevent;
+pub mod watch;
