@@ -1,8 +1,10 @@
 //! Which accelerator really runs a guest here.
 //!
-//! `/dev/kvm` opens on some hosts and a guest then hangs before its first
-//! message. So the question is put by booting a boot sector, with a time limit;
-//! the answer is kept for this process and, until the host reboots, for this user.
+//! `/dev/kvm` opens on some hosts where QEMU then aborts, or where every guest
+//! instruction traps and Linux seems to hang before its first message. So the
+//! question is put by booting a boot sector that computes a little, with a time
+//! limit; the answer is kept for this process and, until the host reboots, for
+//! this user.
 
 use crate::boot_disk::{DEBUG_EXIT, boot_disk};
 use crate::disk::Disk;
