@@ -6,8 +6,21 @@
 //! overlaid) stays used, and a note says why.
 #![forbid(unsafe_code)]
 
-use disk::Extent;
+mod bytes;
+mod error;
+mod ext;
+mod fat;
+mod free;
+mod identify;
+mod swap;
+
+use bytes::Source;
+use disk::{Extent, ReadAt};
+use error::Stop;
 use serde::{Deserialize, Serialize};
+
+pub use error::Error;
+pub use identify::{Identity, identify};
 
 /// What a partition holds, by its signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,4 +79,105 @@ pub struct FsMap {
     pub consistency: Consistency,
     /// Sentences for the operator: why a map fell back, what was unusual.
     pub notes: Vec<String>,
+}
+
+/// What a reader found out about its filesystem.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    block_size: u64,
+    free: Vec<Extent>,
+    consistency: Consistency,
+    notes: Vec<String>,
+}
+
+/// The used-block map of the partition `dev`.
+///
+/// Whatever is not understood, damaged or ambiguous comes back as
+/// [`Consistency::Raw`] with nothing free and a note that says why.
+///
+/// # Errors
+/// Only when the device cannot be read.
+pub fn map(dev: &dyn ReadAt) -> Result<FsMap, Error> {
+    let Identity {
+        kind,
+        label,
+        uuid,
+        others,
+    } = identify(dev)?;
+    let mapped = if others.is_empty() {
+        dispatch(kind, Source::new(dev))
+    } else {
+        Err(Stop::Raw(format!(
+            "it also carries the signature of {}; wipe the stale one (wipefs) to have a map",
+            identify::names(&others)
+        )))
+    };
+    let mapped = match mapped {
+        Ok(mapped) => mapped,
+        Err(Stop::Device(error)) => return Err(error),
+        Err(Stop::Raw(why)) => whole(kind, &why),
+    };
+    Ok(FsMap {
+        kind,
+        label,
+        uuid,
+        block_size: mapped.block_size,
+        free: mapped.free,
+        consistency: mapped.consistency,
+        notes: mapped.notes,
+    })
+}
+
+fn dispatch(kind: FsKind, source: Source<'_>) -> Result<Mapped, Stop> {
+    match kind {
+        FsKind::Ext2 | FsKind::Ext3 | FsKind::Ext4 => ext::map(source),
+        FsKind::Fat12 | FsKind::Fat16 | FsKind::Fat32 => fat::map(source),
+        FsKind::Swap => swap::map(source),
+        FsKind::Unknown => error::raw("no known signature was found"),
+        _ => error::raw("this kind is not mapped yet"),
+    }
+}
+
+/// Everything used, and why.
+fn whole(kind: FsKind, why: &str) -> Mapped {
+    Mapped {
+        block_size: 0,
+        free: Vec::new(),
+        consistency: Consistency::Raw,
+        notes: vec![format!(
+            "{} is captured whole (zero blocks are still skipped): {why}",
+            kind.name()
+        )],
+    }
+}
+
+impl FsKind {
+    /// The name people know it by.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ext2 => "ext2",
+            Self::Ext3 => "ext3",
+            Self::Ext4 => "ext4",
+            Self::Ntfs => "NTFS",
+            Self::Fat12 => "FAT12",
+            Self::Fat16 => "FAT16",
+            Self::Fat32 => "FAT32",
+            Self::Swap => "swap",
+            Self::Xfs => "XFS",
+            Self::Btrfs => "btrfs",
+            Self::Exfat => "exFAT",
+            Self::Lvm2 => "LVM2",
+            Self::Luks => "LUKS",
+            Self::MdRaid => "md RAID",
+            Self::Bitlocker => "BitLocker",
+            Self::Refs => "ReFS",
+            Self::Iso9660 => "ISO 9660",
+            Self::Squashfs => "SquashFS",
+            Self::Zfs => "ZFS",
+            Self::Apfs => "APFS",
+            Self::F2fs => "F2FS",
+            Self::Unknown => "this partition",
+        }
+    }
 }
