@@ -1,1 +1,30 @@
+//! Builds initramfs archives: cpio, kernel modules, ELF closure, layers.
+//!
+//! An initramfs here is several *layers*, each a cpio archive of its own, that
+//! the boot loader or a plain `cat` concatenates. A [`Tree`] is one layer in
+//! the making; [`compress`] packs it the way the kernel can unpack it.
+//! Everything the running medium would otherwise have to work out (module
+//! dependencies, aliases, libraries of a dynamic program) is worked out here
+//! and shipped as data: see [`ModuleIndex`].
+//!
+//! The same inputs give the same bytes: entries are sorted, inode numbers
+//! count up, owners are 0 and times are what the caller says.
+#![forbid(unsafe_code)]
 
+mod base;
+mod compress;
+mod cpio;
+pub mod elf;
+mod error;
+mod kmod;
+mod tree;
+
+pub use base::{BaseLayer, MediumInfo};
+pub use compress::{Level, compress};
+pub use cpio::{Entry, EntryKind, read_archives};
+pub use error::{Error, Result};
+pub use kmod::{
+    Class, Closure, DEFAULT_LIST, LoadedModule, ModuleIndex, ModuleName, ModuleRecord, ModuleTree,
+    Selection, SoftDep, driver_layer,
+};
+pub use tree::{Node, Tree};

@@ -1,0 +1,122 @@
+//! The base layer: the binary, and the folders PID 1 starts in.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Node, Result, Tree};
+
+/// `/etc/rescue/medium.json`: what the running system knows about its medium.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MediumInfo {
+    /// Version of this schema: [`MediumInfo::VERSION`].
+    pub version: u32,
+    /// The ISO's volume id: how the running system finds its medium.
+    pub volume: String,
+    /// What it was built from: name of an input and its SHA-256, in hex.
+    pub built_from: BTreeMap<String, String>,
+    /// Version of the `rescue` binary.
+    pub rescue: String,
+}
+
+impl MediumInfo {
+    /// The schema's version.
+    pub const VERSION: u32 = 1;
+}
+
+/// What the base layer is made of.
+#[derive(Debug, Clone)]
+pub struct BaseLayer<'a> {
+    /// The static binary that becomes `/init`.
+    pub binary: &'a [u8],
+    /// What to say about the medium.
+    pub medium: &'a MediumInfo,
+}
+
+/// Mount points and homes of the running system.
+const FOLDERS: &[(&str, u32)] = &[
+    ("bin", 0o755),
+    ("dev", 0o755),
+    ("etc/rescue", 0o755),
+    ("lib/firmware", 0o755),
+    ("mnt", 0o755),
+    ("proc", 0o555),
+    ("root", 0o700),
+    ("run", 0o755),
+    ("sbin", 0o755),
+    ("sys", 0o555),
+    ("tmp", 0o1777),
+    ("var/log", 0o755),
+];
+
+/// PID 1 needs a console and a bit bucket before it has mounted devtmpfs.
+const DEVICES: &[(&str, u32, u32, u32)] = &[
+    ("dev/console", 0o600, 5, 1),
+    ("dev/null", 0o666, 1, 3),
+    ("dev/kmsg", 0o644, 1, 11),
+];
+
+impl BaseLayer<'_> {
+    /// The layer.
+    ///
+    /// # Errors
+    /// [`Error::Json`].
+    pub fn tree(&self) -> Result<Tree> {
+        let mut tree = Tree::new();
+        for (path, mode) in FOLDERS {
+            tree.dir(path, *mode)?;
+        }
+        for &(path, mode, major, minor) in DEVICES {
+            let device = Node::CharDevice { mode, major, minor };
+            tree.add(path, device)?;
+        }
+        tree.file("init", 0o755, self.binary.to_vec())?;
+        tree.symlink("bin/rescue", "/init")?;
+        // The kernel asks for modules with `/sbin/modprobe -q -- NAME`.
+        tree.symlink("sbin/modprobe", "/init")?;
+        let json = serde_json::to_vec(self.medium).map_err(|source| Error::Json {
+            name: "medium.json",
+            source,
+        })?;
+        tree.file("etc/rescue/medium.json", 0o644, json)?;
+        tree.file(
+            "etc/passwd",
+            0o644,
+            b"root:x:0:0:root:/root:/bin/sh\n".to_vec(),
+        )?;
+        tree.file("etc/group", 0o644, b"root:x:0:\n".to_vec())?;
+        Ok(tree)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read_archives;
+
+    #[test]
+    fn the_kernel_finds_init_and_a_console() {
+        let medium = MediumInfo {
+            version: MediumInfo::VERSION,
+            volume: "RESCUE_1234".to_owned(),
+            built_from: BTreeMap::from([("kernel".to_owned(), "ab".to_owned())]),
+            rescue: "0.1.0".to_owned(),
+        };
+        let base = BaseLayer {
+            binary: b"ELF",
+            medium: &medium,
+        };
+        let archive = base.tree().unwrap().to_cpio(0).unwrap();
+        let entries = read_archives(&archive).unwrap();
+        let find = |path: &str| entries.iter().find(|e| e.path == path).unwrap();
+        assert_eq!(
+            (find("init").mode, &find("init").data[..]),
+            (0o755, &b"ELF"[..])
+        );
+        assert_eq!(find("bin/rescue").data, b"/init");
+        assert_eq!(find("tmp").mode, 0o1777);
+        let read: MediumInfo =
+            serde_json::from_slice(&find("etc/rescue/medium.json").data).unwrap();
+        assert_eq!(read, medium);
+    }
+}

@@ -1,0 +1,27 @@
+//! Kernel modules: which to take, what they need, how PID 1 finds them.
+//!
+//! `names` and `depmod` parse depmod's files (pure), `tree` reads them from a
+//! folder, `list` is the readable selection, `closure` adds everything that
+//! the selection needs, `index` is the data shipped for PID 1, `unpack`
+//! and `modinfo` deal with the module files themselves.
+
+mod closure;
+mod depmod;
+mod index;
+mod layer;
+mod list;
+mod modinfo;
+mod names;
+mod tree;
+mod unpack;
+
+pub use closure::{Closure, LoadedModule};
+pub use depmod::SoftDep;
+pub use index::{ModuleIndex, ModuleRecord};
+pub use layer::driver_layer;
+pub use list::{Class, DEFAULT_LIST, Selection};
+pub use names::ModuleName;
+pub use tree::ModuleTree;
+
+#[cfg(test)]
+mod tests;
