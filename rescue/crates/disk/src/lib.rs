@@ -3,10 +3,24 @@
 //! Everything here is pure: it takes bytes or a [`ReadAt`], never opens a
 //! device, never prints. Offsets are bytes from the start of whatever the
 //! [`ReadAt`] covers unless a type says otherwise.
+//!
+//! [`read_table`] says what is on a disk, [`regions`] tiles it into partitions
+//! and gaps, [`plan_layout`] fits the table to the disk it is restored to.
 #![forbid(unsafe_code)]
 
+mod bytes;
 mod io;
+mod layout;
+mod regions;
+mod table;
+#[cfg(test)]
+mod testing;
 mod units;
 
 pub use io::{MemDisk, ReadAt, Window, WriteAt};
+pub use layout::{DiskEnds, Layout, LayoutRefusal, TableWrite, WriteRole, plan_layout};
+pub use regions::{Region, RegionKind, regions};
+pub use table::{
+    Note, NoteKind, Partition, Structure, StructureRole, Table, TableError, TableKind, read_table,
+};
 pub use units::{Extent, SectorSize, UnsupportedSectorSize, complement, human_bytes, normalize};

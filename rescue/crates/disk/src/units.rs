@@ -31,6 +31,15 @@ impl SectorSize {
             Self::B4096 => 4096,
         }
     }
+
+    /// The size it is mistaken for when a disk moves between adapters.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::B512 => Self::B4096,
+            Self::B4096 => Self::B512,
+        }
+    }
 }
 
 impl TryFrom<u32> for SectorSize {
