@@ -20,22 +20,33 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod chunker;
+mod commit;
 mod config;
 mod disk_reader;
 mod error;
 mod id;
+mod index;
+mod known;
 mod manifest;
 mod map;
 mod objects;
+mod pack;
 mod record;
 mod repository;
 mod seal;
+mod session;
+mod tables;
 mod time;
+mod upload;
 
+pub use chunker::{Chunker, Piece, SMALL_FREE_RUN};
+pub use commit::Stored;
 pub use config::{ChunkerConfig, Config};
 pub use disk_reader::DiskReader;
 pub use error::{Error, Result};
 pub use id::{ChunkId, PackId, ParseIdError, RepoId};
+pub use known::KnownChunks;
 pub use manifest::{
     Consistency, DiskImage, Filesystem, ImageId, Machine, Manifest, ParseImageIdError,
     PartitionInfo, Region, RegionKind, TableKind,
@@ -47,4 +58,5 @@ pub use record::{
     decode_record,
 };
 pub use repository::{Image, ImageState, ImageSummary, Repository};
+pub use session::{Prepared, PreparedChunk, Session, Stats, StoredRegion};
 pub use time::{ParseTimestampError, Timestamp};

@@ -210,6 +210,9 @@ impl Repository {
                 None => Err(self.no_such_image(wanted)?),
             };
         }
+        if let Some(id) = ids.iter().find(|id| id.as_str() == wanted) {
+            return self.load(id);
+        }
         if let Some(image) = self.newest_named(&ids, wanted)? {
             return Ok(image);
         }
