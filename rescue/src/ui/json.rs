@@ -17,14 +17,20 @@ struct Line<'a> {
     event: &'a Event,
 }
 
+/// `event` as one line of JSON, its newline included.
+pub(crate) fn json_line(event: &Event) -> Option<Vec<u8>> {
+    let line = Line {
+        v: EVENTS_VERSION,
+        event,
+    };
+    let mut text = serde_json::to_vec(&line).ok()?;
+    text.push(b'\n');
+    Some(text)
+}
+
 impl Sink for JsonLines {
     fn emit(&self, event: Event) {
-        let line = Line {
-            v: EVENTS_VERSION,
-            event: &event,
-        };
-        if let Ok(mut text) = serde_json::to_vec(&line) {
-            text.push(b'\n');
+        if let Some(text) = json_line(&event) {
             // A reader that went away must not stop a restore.
             let _ = std::io::stdout().lock().write_all(&text);
         }

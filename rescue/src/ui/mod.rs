@@ -12,6 +12,7 @@ use crate::event::Sink;
 
 pub use bar::Bar;
 pub use json::JsonLines;
+pub(crate) use json::json_line;
 pub use text::Lines;
 
 /// The sink for a command line: JSON lines on standard output, or text on

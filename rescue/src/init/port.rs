@@ -1,0 +1,123 @@
+//! The event port: JSON lines on a serial port of their own, for automation.
+//!
+//! Named by `rescue.events=ttyS1` on the kernel command line, or by QEMU's
+//! `-fw_cfg name=opt/org.rescue/events,string=ttyS1`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::cmdline::Cmdline;
+use crate::event::{Event, Sink};
+use crate::ui;
+
+const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.rescue/events/raw";
+
+/// Which device the events go to, if any; `None` also while the driver that
+/// knows is not loaded.
+#[must_use]
+pub fn path(cmdline: &Cmdline) -> Option<PathBuf> {
+    let named = match cmdline.value("rescue.events") {
+        Some(name) => name.to_owned(),
+        None => std::fs::read_to_string(FW_CFG).ok()?,
+    };
+    device(&named)
+}
+
+/// "ttyS1" or "/dev/ttyS1" as a path; `None` for anything but a plain name.
+fn device(named: &str) -> Option<PathBuf> {
+    let name = named.trim_matches(|c: char| c.is_whitespace() || c == '\0');
+    let name = name.strip_prefix("/dev/").unwrap_or(name);
+    let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    plain.then(|| Path::new("/dev").join(name))
+}
+
+fn open() -> Option<File> {
+    let file = sys::console::open(&path(&Cmdline::current())?).ok()?;
+    // A port that is no terminal is written to as it is.
+    let _ = sys::console::set_raw(&file);
+    Some(file)
+}
+
+/// Writes events to the port. Without a port it drops them.
+#[derive(Debug, Default)]
+pub struct Port {
+    file: Mutex<Option<File>>,
+}
+
+impl Port {
+    /// The port of this boot. Writing waits for the other side: events are
+    /// not lost.
+    #[must_use]
+    pub fn current() -> Self {
+        let file = open();
+        let file = file.filter(|f| sys::console::set_blocking(f).is_ok());
+        Self {
+            file: Mutex::new(file),
+        }
+    }
+
+    /// The port of this boot for PID 1, which must never wait: events it
+    /// cannot write at once are lost.
+    #[must_use]
+    pub fn without_waiting() -> Self {
+        Self {
+            file: Mutex::new(open()),
+        }
+    }
+
+    /// Whether there is a port.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.file
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
+    /// Tells a fact.
+    pub fn fact(&self, name: &str, value: Value) {
+        self.emit(Event::Fact {
+            name: name.to_owned(),
+            value,
+        });
+    }
+}
+
+impl Sink for Port {
+    fn emit(&self, event: Event) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(file), Some(line)) = (file.as_mut(), ui::json_line(&event)) {
+            // A port that fails must not stop a restore.
+            let _ = file.write_all(&line);
+        }
+    }
+}
+
+/// Every event goes to both.
+#[derive(Debug)]
+pub struct Both<A, B>(pub A, pub B);
+
+impl<A: Sink, B: Sink> Sink for Both<A, B> {
+    fn emit(&self, event: Event) {
+        self.0.emit(event.clone());
+        self.1.emit(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_names_are_devices() {
+        assert_eq!(device("ttyS1\0\n"), Some(PathBuf::from("/dev/ttyS1")));
+        assert_eq!(device("/dev/hvc0"), Some(PathBuf::from("/dev/hvc0")));
+        for bad in ["", "../sda", "/dev/", "a/b", "/etc/passwd"] {
+            assert_eq!(device(bad), None, "{bad}");
+        }
+    }
+}

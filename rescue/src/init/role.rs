@@ -1,0 +1,160 @@
+//! The processes PID 1 starts: this program again, in one of these roles.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::Context;
+use clap::ValueEnum;
+
+/// What a process of the rescue system does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
+pub enum Role {
+    /// Loads drivers.
+    Devices,
+    /// Brings up wired links and asks for addresses.
+    Network,
+    /// Talks to the operator or follows the unattended plan; restores.
+    Main,
+    /// A few commands to look around with.
+    Prompt,
+    /// The medium's own shell.
+    Shell,
+}
+
+/// What the process in front asks of PID 1 by its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Request {
+    /// Start the machine again.
+    Reboot = 90,
+    /// Switch it off.
+    PowerOff = 91,
+    /// Show the command prompt (or the medium's shell).
+    Prompt = 92,
+    /// Start the dialogue again.
+    Again = 93,
+}
+
+impl Request {
+    /// The request behind an exit code.
+    #[must_use]
+    pub fn from_code(code: i32) -> Option<Self> {
+        [Self::Reboot, Self::PowerOff, Self::Prompt, Self::Again]
+            .into_iter()
+            .find(|r| i32::from(*r as u8) == code)
+    }
+}
+
+const SHELL: &str = "/bin/sh";
+
+impl Role {
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Devices => "devices",
+            Self::Network => "network",
+            Self::Main => "main",
+            Self::Prompt => "prompt",
+            Self::Shell => "shell",
+        }
+    }
+
+    /// Whether it talks to the operator.
+    #[must_use]
+    pub fn is_in_front(self) -> bool {
+        matches!(self, Self::Main | Self::Prompt | Self::Shell)
+    }
+
+    /// The shell where the medium has one, else the simple prompt.
+    #[must_use]
+    pub fn best_prompt() -> Self {
+        if Path::new(SHELL).exists() {
+            Self::Shell
+        } else {
+            Self::Prompt
+        }
+    }
+
+    /// Starts a process in this role: on `terminal` when it talks to the
+    /// operator, else with its output in a log file. Its process id.
+    ///
+    /// # Errors
+    /// When no process can be started, or the terminal or log not opened.
+    pub fn start(self, terminal: &Path) -> anyhow::Result<u32> {
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg("worker")
+            .arg(self.name())
+            .env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin")
+            .env("HOME", "/")
+            .env("TERM", if self == Self::Shell { "linux" } else { "dumb" });
+        if self.is_in_front() {
+            let open = || {
+                let file = sys::console::open(terminal)?;
+                sys::console::set_blocking(&file)?;
+                Ok::<File, std::io::Error>(file)
+            };
+            let file = open().with_context(|| format!("opening {}", terminal.display()))?;
+            let (input, output) = (file.try_clone()?, file.try_clone()?);
+            command.stdin(input).stdout(output).stderr(file);
+        } else {
+            let path = Path::new(super::mounts::STATE).join(format!("{}.log", self.name()));
+            let log = File::options()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .with_context(|| format!("opening {}", path.display()))?;
+            command
+                .stdin(Stdio::null())
+                .stdout(log.try_clone()?)
+                .stderr(log);
+        }
+        let child = command
+            .spawn()
+            .with_context(|| format!("starting {}", self.name()))?;
+        // PID 1 reaps every process; the handle is not needed for that.
+        Ok(child.id())
+    }
+
+    /// What a new process does first: signals arrive again, the kernel may end
+    /// it when memory runs out (PID 1 it may not), Ctrl-C reaches it.
+    pub fn settle_in(self) {
+        let _ = sys::process::unblock_all();
+        let score = if self.is_in_front() { "0" } else { "-500" };
+        let _ = std::fs::write("/proc/self/oom_score_adj", score);
+        if self.is_in_front() {
+            let _ = sys::console::take_standard_input();
+        }
+    }
+}
+
+/// Becomes the medium's shell; returns only when that fails.
+#[must_use]
+pub fn become_shell() -> std::io::Error {
+    use std::os::unix::process::CommandExt;
+    Command::new(SHELL).arg("-i").exec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_read_from_exit_codes() {
+        assert_eq!(Request::from_code(90), Some(Request::Reboot));
+        assert_eq!(Request::from_code(93), Some(Request::Again));
+        for code in [0, 1, 2, 26, 31, 89, 94, 346, -1] {
+            assert_eq!(Request::from_code(code), None, "{code}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_command_line() {
+        for role in Role::value_variants() {
+            let value = role.to_possible_value().unwrap();
+            assert_eq!(value.get_name(), role.name());
+        }
+    }
+}

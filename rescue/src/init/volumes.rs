@@ -1,0 +1,203 @@
+//! File systems found in the machine: what they are, and reading them.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use disk::ReadAt;
+use fsmap::FsKind;
+use sys::mount::{Access, Trust};
+
+use super::cmdline::Cmdline;
+use super::modules::{CATALOGUE, Catalogue, Loader, Outcome};
+
+/// Everything mounted for looking is below this.
+pub const MOUNTS: &str = "/run/rescue/mnt";
+
+/// The label that marks a file system as meant for us.
+pub const LABEL: &str = "RESCUE";
+
+/// One partition, disc or whole disk that holds something known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// The kernel's name: "sda1", "sr0".
+    pub name: String,
+    /// The device.
+    pub path: PathBuf,
+    /// What is on it.
+    pub kind: FsKind,
+    /// Its label.
+    pub label: Option<String>,
+}
+
+impl Volume {
+    /// "sdb1 (ext4, labelled RESCUE)".
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let kind = kernel_name(self.kind).unwrap_or("unknown");
+        match &self.label {
+            Some(label) => format!("{} ({kind}, labelled {label})", self.name),
+            None => format!("{} ({kind})", self.name),
+        }
+    }
+}
+
+/// Every volume with a file system that can be read here.
+#[must_use]
+pub fn list() -> Vec<Volume> {
+    let mut names: Vec<String> = fs::read_dir("/sys/class/block")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|e| e.file_name().into_string().ok())
+        .filter(|n| {
+            !["loop", "ram", "zram", "fd"]
+                .iter()
+                .any(|p| n.starts_with(p))
+        })
+        .collect();
+    names.sort_unstable();
+    names.into_iter().filter_map(|n| look(&n)).collect()
+}
+
+fn look(name: &str) -> Option<Volume> {
+    let path = Path::new("/dev").join(name.replace('!', "/"));
+    let device = Device::open(&path)?;
+    let identity = fsmap::identify(&device).ok()?;
+    kernel_name(identity.kind)?;
+    let label = match identity.kind {
+        FsKind::Iso9660 => iso_label(&device),
+        _ => identity.label,
+    };
+    Some(Volume {
+        name: name.to_owned(),
+        path,
+        kind: identity.kind,
+        label: label.filter(|l| !l.is_empty()),
+    })
+}
+
+/// A device and its size, which its metadata do not tell.
+struct Device {
+    file: File,
+    size: u64,
+}
+
+impl Device {
+    fn open(path: &Path) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        let size = sys::block::size(&file).ok().filter(|s| *s > 0)?;
+        Some(Self { file, size })
+    }
+}
+
+impl ReadAt for Device {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buf, offset)
+    }
+    fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// The volume identifier (ECMA-119 §8.4.7).
+fn iso_label(device: &dyn ReadAt) -> Option<String> {
+    let mut bytes = [0; 32];
+    device.read_exact_at(&mut bytes, 16 * 2048 + 40).ok()?;
+    Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+}
+
+/// What the kernel calls a file system that holds files; `None` for what is
+/// none (LVM, LUKS, …).
+fn kernel_name(kind: FsKind) -> Option<&'static str> {
+    Some(match kind {
+        FsKind::Ext2 | FsKind::Ext3 | FsKind::Ext4 => "ext4",
+        FsKind::Ntfs => "ntfs3",
+        FsKind::Fat12 | FsKind::Fat16 | FsKind::Fat32 => "vfat",
+        FsKind::Xfs => "xfs",
+        FsKind::Btrfs => "btrfs",
+        FsKind::Exfat => "exfat",
+        FsKind::Iso9660 => "iso9660",
+        FsKind::Squashfs => "squashfs",
+        FsKind::F2fs => "f2fs",
+        _ => return None,
+    })
+}
+
+/// Options that keep a read-only mount from writing: no journal replay.
+fn options(kind: &str) -> Option<&'static str> {
+    match kind {
+        "ext4" => Some("noload"),
+        "xfs" => Some("norecovery"),
+        _ => None,
+    }
+}
+
+/// Makes the kernel know a file system, loading its module when it is one.
+fn ensure_known(kind: &str) -> anyhow::Result<()> {
+    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    if known
+        .lines()
+        .any(|l| l.split_whitespace().last() == Some(kind))
+    {
+        return Ok(());
+    }
+    let catalogue = Catalogue::read(Path::new(CATALOGUE))?;
+    let cmdline = Cmdline::current();
+    let loader = Loader::new(&catalogue, &cmdline);
+    if kind == "vfat" {
+        // The tables a mount asks for by name; not every kernel has them all.
+        for table in ["nls_cp437", "nls_iso8859_1", "nls_ascii", "nls_utf8"] {
+            loader.load(table);
+        }
+    }
+    match loader.load(kind) {
+        Outcome::Ready => Ok(()),
+        Outcome::Unknown => bail!("this medium has no driver for {kind} file systems"),
+        Outcome::Refused(why) => bail!("the kernel refuses the {kind} driver: {why}"),
+    }
+}
+
+/// Mounts a volume read-only and returns where. One that is mounted there
+/// already stays as it is.
+///
+/// # Errors
+/// When its file system is not known to the kernel or is damaged.
+pub fn mount(volume: &Volume) -> anyhow::Result<PathBuf> {
+    let target = Path::new(MOUNTS).join(&volume.name);
+    if is_mounted(&target) {
+        return Ok(target);
+    }
+    let kind = kernel_name(volume.kind).context("it holds no file system")?;
+    ensure_known(kind).with_context(|| format!("reading {}", volume.describe()))?;
+    fs::create_dir_all(&target).with_context(|| format!("creating {}", target.display()))?;
+    let (access, trust) = (Access::ReadOnly, Trust::Foreign);
+    sys::mount::mount(&volume.path, &target, kind, access, trust, options(kind))
+        .with_context(|| format!("mounting {} read-only", volume.describe()))?;
+    Ok(target)
+}
+
+/// Lets a volume go that [`mount`] mounted.
+///
+/// # Errors
+/// When something in it is still open.
+pub fn release(volume: &Volume) -> anyhow::Result<()> {
+    let target = Path::new(MOUNTS).join(&volume.name);
+    sys::mount::unmount(&target).with_context(|| format!("unmounting {}", target.display()))
+}
+
+/// Lets every volume go, used or not: the machine is about to stop.
+pub fn release_all() {
+    for entry in fs::read_dir(MOUNTS).into_iter().flatten().flatten() {
+        let target = entry.path();
+        if is_mounted(&target) && sys::mount::unmount(&target).is_err() {
+            let _ = sys::mount::detach(&target);
+        }
+    }
+}
+
+fn is_mounted(target: &Path) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let target = target.to_string_lossy();
+    mounts.lines().any(|l| l.split(' ').nth(1) == Some(&target))
+}
