@@ -299,6 +299,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         /// Pieces tile the region, hold its bytes, and keep to the limits.
         #[test]
         fn pieces_are_the_region(feed in feeds(), tail in 0usize..B) {

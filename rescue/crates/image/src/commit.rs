@@ -64,7 +64,7 @@ impl Stored {
 }
 
 /// Renews the listing that a plain web server needs.
-fn write_listing(repository: &Repository) -> Result<()> {
+pub(crate) fn write_listing(repository: &Repository) -> Result<()> {
     let store = repository.store();
     let names: Vec<String> = repository
         .ids()?

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use store::Store;
 
+use crate::commit::write_listing;
 use crate::config::{CONFIG, Config, MAX_CONFIG};
 use crate::manifest::MAX_MANIFEST;
 use crate::objects::{PackKind, pack_name};
@@ -88,10 +89,12 @@ impl Repository {
             }
         }
         store.put(CONFIG, &seal::seal(&config)?)?;
-        Ok(Self {
+        let repository = Self {
             store,
             config: Arc::new(config),
-        })
+        };
+        write_listing(&repository)?;
+        Ok(repository)
     }
 
     /// Opens a repository.

@@ -1,5 +1,7 @@
 //! What is captured is what is read, and is stored once.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{capture, names, noise, repository};

@@ -6,11 +6,19 @@
 //! the dumbest server will do.
 #![forbid(unsafe_code)]
 
+mod dir;
 mod error;
+mod http;
 mod memory;
+mod names;
 
+pub use dir::DirStore;
 pub use error::{Error, Result};
+pub use http::HttpStore;
 pub use memory::MemoryStore;
+
+use std::path::Path;
+use std::sync::Arc;
 
 /// A place that keeps objects. All calls block; share it between threads.
 pub trait Store: Send + Sync {
@@ -54,4 +62,62 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`Error::ReadOnly`], or the place's own.
     fn delete(&self, name: &str) -> Result<()>;
+}
+
+/// The store at `location`: "http://…", "file://…", or a folder's path.
+///
+/// # Errors
+/// [`Error::Unreachable`] for an address that cannot work or a folder that
+/// is not there.
+pub fn open(location: &str) -> Result<Arc<dyn Store>> {
+    match place(location)? {
+        Place::Web(address) => Ok(Arc::new(HttpStore::new(address))),
+        Place::Folder(path) => Ok(Arc::new(DirStore::open(path)?)),
+    }
+}
+
+/// As [`open`], but makes the folder (not the folders above it) when it is
+/// not there.
+///
+/// # Errors
+/// As [`open`]; [`Error::ReadOnly`] for a web address.
+pub fn open_or_create(location: &str) -> Result<Arc<dyn Store>> {
+    match place(location)? {
+        Place::Web(address) => Err(Error::ReadOnly {
+            location: address.to_owned(),
+            name: "a new image".to_owned(),
+        }),
+        Place::Folder(path) => Ok(Arc::new(DirStore::create(path)?)),
+    }
+}
+
+enum Place<'a> {
+    Web(&'a str),
+    Folder(&'a Path),
+}
+
+fn place(location: &str) -> Result<Place<'_>> {
+    let unreachable = |reason: &str| Error::Unreachable {
+        location: location.to_owned(),
+        reason: reason.to_owned(),
+    };
+    if location.starts_with("http://") {
+        return Ok(Place::Web(location));
+    }
+    if let Some(path) = location.strip_prefix("file://") {
+        return match path.starts_with('/') {
+            true => Ok(Place::Folder(Path::new(path))),
+            false => Err(unreachable("expected file:///an/absolute/path")),
+        };
+    }
+    if let Some((scheme, _)) = location.split_once("://") {
+        return Err(unreachable(&format!(
+            "{scheme}:// is not supported; use http://, file://, or a path \
+             (NFS and SMB shares are mounted first)"
+        )));
+    }
+    if location.is_empty() {
+        return Err(unreachable("expected a folder or an http:// address"));
+    }
+    Ok(Place::Folder(Path::new(location)))
 }

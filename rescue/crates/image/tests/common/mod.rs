@@ -1,5 +1,5 @@
 //! What the tests of the format share: making small images.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::sync::Arc;
 
