@@ -6,7 +6,14 @@
 #![forbid(unsafe_code)]
 
 mod artefact;
+mod compare;
 mod patient;
+pub mod rescue;
+mod volume;
+mod web;
 
 pub use artefact::{artefact, medium, rescue_program, scratch};
+pub use compare::{Compared, same_blocks};
 pub use patient::{Facts, Patient};
+pub use volume::make_volume;
+pub use web::Web;
