@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Source, array, be32, has, le32, slice};
 use crate::error::{Error, Stop};
-use crate::{FsKind, ext, fat, swap};
+use crate::{FsKind, ext, fat, ntfs, swap};
 
 /// The first bytes of the partition that are looked at: up to the end of the
 /// first ZFS label.
@@ -161,7 +161,7 @@ fn name(kind: FsKind, head: &[u8], source: Source<'_>) -> Result<Name, Error> {
         FsKind::Iso9660 => (part(32808, 32), None),
         FsKind::Luks => return Ok((None, part(168, 40).and_then(text))),
         FsKind::Fat12 | FsKind::Fat16 | FsKind::Fat32 => return fat_name(kind, head, source),
-        FsKind::Ntfs => return Ok((None, ntfs_serial(head))),
+        FsKind::Ntfs => return Ok((ntfs::label(source)?, ntfs_serial(head))),
         FsKind::Exfat => return Ok((None, le32(head, 100).ok().map(dos_serial))),
         _ => (None, None),
     };

@@ -12,6 +12,7 @@ mod ext;
 mod fat;
 mod free;
 mod identify;
+mod ntfs;
 mod swap;
 
 use bytes::Source;
@@ -132,6 +133,7 @@ fn dispatch(kind: FsKind, source: Source<'_>) -> Result<Mapped, Stop> {
     match kind {
         FsKind::Ext2 | FsKind::Ext3 | FsKind::Ext4 => ext::map(source),
         FsKind::Fat12 | FsKind::Fat16 | FsKind::Fat32 => fat::map(source),
+        FsKind::Ntfs => ntfs::map(source),
         FsKind::Swap => swap::map(source),
         FsKind::Unknown => error::raw("no known signature was found"),
         _ => error::raw("this kind is not mapped yet"),

@@ -1,0 +1,179 @@
+//! Whether an NTFS volume was left in order: its dirty flag, its log, a
+//! hibernated Windows.
+
+use super::record::{
+    DATA, INDEX_ALLOCATION, INDEX_ROOT, VOLUME_INFORMATION, Value, fix_up, is_utf16,
+};
+use super::volume::Volume;
+use crate::bytes::{byte, le16, le32, le64, slice};
+use crate::error::{Stop, raw};
+
+const LOGFILE: u64 = 2;
+const VOLUME: u64 = 3;
+const ROOT: u64 = 5;
+
+const DIRTY: u16 = 0x1;
+const CHKDSK_UNDERWAY: u16 = 0x4000;
+
+/// A root directory's index is not read beyond this, in bytes.
+const INDEX_CAP: u64 = 64 << 20;
+
+/// `Err(Raw)` with the reason when `$Bitmap` may be behind the truth.
+pub(crate) fn check(volume: &Volume<'_>) -> Result<(), Stop> {
+    let Some(Value::Resident(info)) = volume.value(VOLUME, VOLUME_INFORMATION, "")? else {
+        return raw("it has no volume information");
+    };
+    if le16(&info, 0x0A)? & (DIRTY | CHKDSK_UNDERWAY) != 0 {
+        return raw("Windows marked it dirty; run chkdsk there");
+    }
+    if is_hibernated(volume)? {
+        return raw(
+            "Windows is hibernated on it (fast start-up does this too); shut down with \
+             'shutdown /s /f /t 0' to have a map",
+        );
+    }
+    if !log_is_clean(volume)? {
+        return raw("its log has changes that are not in its bitmap; it was not unmounted cleanly");
+    }
+    Ok(())
+}
+
+/// Looks at both restart pages; the one with the higher number counts.
+fn log_is_clean(volume: &Volume<'_>) -> Result<bool, Stop> {
+    let Some(log) = volume.value(LOGFILE, DATA, "")? else {
+        return raw("it has no log");
+    };
+    let first = volume.read("NTFS log", &log, 0, 4096)?;
+    if first.iter().all(|b| *b == 0xFF) {
+        // As mkntfs and ntfs-3g leave it: empty.
+        return Ok(true);
+    }
+    let mut newest: Option<(u64, bool)> = None;
+    let size = page_size(&first);
+    for at in [0, size] {
+        let page = volume.read("NTFS log", &log, at, size)?;
+        if let Ok((number, clean)) = restart_page(page)
+            && newest.is_none_or(|(n, _)| number > n)
+        {
+            newest = Some((number, clean));
+        }
+    }
+    Ok(newest.is_some_and(|(_, clean)| clean))
+}
+
+/// System page size of the log, as its first page says, or the usual one.
+fn page_size(first: &[u8]) -> u64 {
+    match le32(first, 0x10) {
+        Ok(size @ 512..=65536) if size.is_power_of_two() => u64::from(size),
+        _ => 4096,
+    }
+}
+
+/// Number (LSN) of a restart page, and whether the log was closed.
+fn restart_page(mut page: Vec<u8>) -> Result<(u64, bool), Stop> {
+    const VOLUME_IS_CLEAN: u16 = 0x2;
+    const NO_CLIENT: u16 = 0xFFFF;
+    fix_up(&mut page, b"RSTR")?;
+    let area = usize::from(le16(&page, 0x18)?);
+    let area = slice(&page, area, page.len().saturating_sub(area))?;
+    let closed = le16(area, 0x0C)? == NO_CLIENT || le16(area, 0x0E)? & VOLUME_IS_CLEAN != 0;
+    Ok((le64(area, 0)?, closed))
+}
+
+/// Whether `\hiberfil.sys` holds a suspended system ("hibr" at its start; a
+/// resumed one leaves other letters or none).
+fn is_hibernated(volume: &Volume<'_>) -> Result<bool, Stop> {
+    let Some(number) = find_in_root(volume, "hiberfil.sys")? else {
+        return Ok(false);
+    };
+    let Some(data) = volume.value(number, DATA, "")? else {
+        return Ok(false);
+    };
+    if matches!(&data, Value::Resident(bytes) if bytes.len() < 4)
+        || matches!(&data, Value::Runs { initialized, .. } if *initialized < 4)
+    {
+        return Ok(false);
+    }
+    let magic = volume.read("hiberfil.sys", &data, 0, 4)?;
+    Ok(magic.eq_ignore_ascii_case(b"hibr"))
+}
+
+/// The record of the file `name` in the root directory. Goes through all index
+/// blocks instead of descending: the directory is small.
+fn find_in_root(volume: &Volume<'_>, name: &str) -> Result<Option<u64>, Stop> {
+    let Some(Value::Resident(root)) = volume.value(ROOT, INDEX_ROOT, "$I30")? else {
+        return raw("its root directory has no index");
+    };
+    if let Some(found) = find_in_node(&root, 0x10, name)? {
+        return Ok(Some(found));
+    }
+    let block = u64::from(le32(&root, 8)?);
+    let Some(value) = volume.value(ROOT, INDEX_ALLOCATION, "$I30")? else {
+        return Ok(None);
+    };
+    let Value::Runs { initialized, .. } = value else {
+        return raw("its root directory's index is resident");
+    };
+    if !(512..=65536).contains(&block) || !block.is_power_of_two() || initialized > INDEX_CAP {
+        return raw(format!(
+            "its root directory has {initialized} bytes of index in blocks of {block}"
+        ));
+    }
+    for index in 0..initialized / block {
+        let mut bytes = volume.read("root directory", &value, index * block, block)?;
+        // A block that was never used has no magic.
+        if fix_up(&mut bytes, b"INDX").is_ok()
+            && let Some(found) = find_in_node(&bytes, 0x18, name)?
+        {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Looks through the index entries of the node whose header is at `header`.
+fn find_in_node(bytes: &[u8], header: usize, name: &str) -> Result<Option<u64>, Stop> {
+    const LAST: u16 = 0x2;
+    let first = usize::try_from(le32(bytes, header)?).unwrap_or(usize::MAX);
+    let mut at = header.saturating_add(first);
+    loop {
+        let len = usize::from(le16(bytes, at.saturating_add(8))?);
+        let entry = slice(bytes, at, len)?;
+        if len < 0x10 {
+            return raw(format!(
+                "an index entry of {len} bytes: expected at least 16"
+            ));
+        }
+        if le16(entry, 0x0C)? & LAST != 0 {
+            return Ok(None);
+        }
+        let units = usize::from(byte(entry, 0x10 + 0x40)?);
+        if is_utf16(slice(entry, 0x10 + 0x42, units * 2)?, name) {
+            return Ok(Some(le64(entry, 0)? & 0xFFFF_FFFF_FFFF));
+        }
+        at += len;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(in_use: u16, flags: u16) -> Vec<u8> {
+        let mut page = vec![0; 1024];
+        page[..8].copy_from_slice(b"RSTR\x1E\0\x03\0");
+        page[0x18] = 0x30;
+        page[0x30] = 42;
+        page[0x3C..0x3E].copy_from_slice(&in_use.to_le_bytes());
+        page[0x3E..0x40].copy_from_slice(&flags.to_le_bytes());
+        page
+    }
+
+    #[test]
+    fn a_log_in_use_is_not_clean() {
+        assert_eq!(restart_page(page(0xFFFF, 0)).unwrap(), (42, true));
+        assert_eq!(restart_page(page(0, 2)).unwrap(), (42, true));
+        assert_eq!(restart_page(page(0, 0)).unwrap(), (42, false));
+        assert!(restart_page(vec![0; 1024]).is_err());
+    }
+}
