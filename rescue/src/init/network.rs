@@ -379,7 +379,6 @@ mod tests {
     use super::*;
 
     fn lease(last: u8, dns: &[u8]) -> Lease {
-        let day = Duration::from_secs(86_400);
         Lease {
             address: Ipv4Addr::new(10, 0, 0, last),
             prefix: 24,
@@ -390,9 +389,9 @@ mod tests {
             host_name: None,
             mtu: None,
             times: Times {
-                renew: day / 2,
-                rebind: day,
-                end: day,
+                renew: 43_200,
+                rebind: 75_600,
+                end: 86_400,
             },
         }
     }

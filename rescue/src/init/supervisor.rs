@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -12,6 +12,7 @@ use sys::console::Pty;
 use sys::poll::{Interest, Ready};
 use sys::power::Stop;
 use sys::process::{End, Signals, Wake};
+use sys::watch::Watch;
 
 use super::console::Consoles;
 use super::port::Port;
@@ -64,6 +65,9 @@ pub(super) struct Supervisor {
     signals: Signals,
     consoles: Consoles,
     port: Port,
+    /// Wakes PID 1 when a part of the system has news: the event port may be
+    /// there then.
+    board: Option<Watch>,
     front: Option<Front>,
     children: Vec<Child>,
     restarts: u32,
@@ -79,6 +83,7 @@ impl Supervisor {
             signals,
             consoles,
             port: Port::default(),
+            board: Watch::folder(Path::new(super::mounts::STATE)).ok(),
             front: None,
             children: Vec::new(),
             restarts: 0,
@@ -138,6 +143,9 @@ impl Supervisor {
     /// Waits for something and deals with it.
     fn turn(&mut self) -> std::io::Result<()> {
         let (front, far, consoles) = self.wait()?;
+        if let Some(board) = &self.board {
+            board.drain()?;
+        }
         if !self.port.is_open() {
             self.open_port();
         }
@@ -170,7 +178,8 @@ impl Supervisor {
             (Some(front), Some(_)) => front.far.as_fd(),
             _ => signals,
         };
-        let mut interests = vec![quiet(signals), quiet(near), quiet(far)];
+        let board = self.board.as_ref().map_or(signals, |b| b.as_fd());
+        let mut interests = vec![quiet(signals), quiet(near), quiet(far), quiet(board)];
         interests.extend(self.consoles.all.iter().map(|c| Interest {
             fd: c.fd(),
             output: c.is_waiting(),
@@ -178,7 +187,7 @@ impl Supervisor {
         let ready = sys::poll::wait(&interests, None)?;
         let front = self.front.as_ref().and(ready.get(1)).copied();
         let menu = self.menu.as_ref().and(ready.get(2)).copied();
-        let consoles = ready.get(3..).unwrap_or_default().to_vec();
+        let consoles = ready.get(4..).unwrap_or_default().to_vec();
         Ok((
             front.unwrap_or_default(),
             menu.unwrap_or_default(),

@@ -122,7 +122,7 @@ impl Client {
             State::Bound(old, _) if old.address != lease.address => Some(old.clone()),
             _ => None,
         };
-        self.due = now.saturating_add(lease.times.renew);
+        self.due = now.saturating_add(seconds(lease.times.renew));
         self.tries = 0;
         self.state = State::Bound(lease.clone(), now);
         Taken::Granted { lease, before }
@@ -140,7 +140,7 @@ impl Client {
         let State::Bound(lease, since) = &self.state else {
             return None;
         };
-        if now < since.saturating_add(lease.times.end) {
+        if now < since.saturating_add(seconds(lease.times.end)) {
             return None;
         }
         let lease = lease.clone();
@@ -152,8 +152,8 @@ impl Client {
     fn when_again(&self, now: Duration) -> Duration {
         if let State::Bound(lease, since) = &self.state {
             // RFC 2131 §4.4.5: half of what is left, at least a minute.
-            let rebind = since.saturating_add(lease.times.rebind);
-            let end = since.saturating_add(lease.times.end);
+            let rebind = since.saturating_add(seconds(lease.times.rebind));
+            let end = since.saturating_add(seconds(lease.times.end));
             let until = if now < rebind { rebind } else { end };
             let wait = until.saturating_sub(now) / 2;
             return now
@@ -209,6 +209,10 @@ impl Client {
             options,
         }
     }
+}
+
+fn seconds(n: u32) -> Duration {
+    Duration::from_secs(n.into())
 }
 
 /// What a message from a server meant.

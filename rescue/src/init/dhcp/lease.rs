@@ -1,7 +1,6 @@
 //! What a DHCP server grants: pure.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,15 +32,15 @@ pub struct Lease {
     pub times: Times,
 }
 
-/// Durations of a lease, from the moment it was granted.
+/// Durations of a lease in seconds, from the moment it was granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Times {
     /// When its server is asked again.
-    pub renew: Duration,
+    pub renew: u32,
     /// When any server is asked.
-    pub rebind: Duration,
+    pub rebind: u32,
     /// When it ends.
-    pub end: Duration,
+    pub end: u32,
 }
 
 impl Lease {
@@ -138,7 +137,6 @@ fn mtu(message: &Message) -> Option<u16> {
 
 /// RFC 2131 §4.4.5: half, and seven eighths, where the server does not say.
 fn times(message: &Message) -> Times {
-    let seconds = |n: u32| Duration::from_secs(n.into());
     // Without a lease time (a BOOTP server) the address is for good: ask
     // again daily.
     let end = message.number(option::LEASE).unwrap_or(86_400).max(60);
@@ -150,11 +148,7 @@ fn times(message: &Message) -> Times {
         .number(option::T1)
         .unwrap_or(end / 2)
         .clamp(15, rebind);
-    Times {
-        renew: seconds(renew),
-        rebind: seconds(rebind),
-        end: seconds(end),
-    }
+    Times { renew, rebind, end }
 }
 
 #[cfg(test)]
@@ -196,8 +190,8 @@ mod tests {
         assert_eq!(lease.domain.as_deref(), Some("example.org"));
         assert_eq!(lease.host_name, None);
         assert_eq!(lease.mtu, Some(1400));
-        assert_eq!(lease.times.renew, Duration::from_secs(43200));
-        assert_eq!(lease.times.rebind, Duration::from_secs(75600));
+        assert_eq!(lease.times.renew, 43200);
+        assert_eq!(lease.times.rebind, 75600);
     }
 
     #[test]
@@ -238,7 +232,7 @@ mod tests {
                 .collect();
             let times = times(&ack(options));
             prop_assert!(times.renew <= times.rebind && times.rebind <= times.end);
-            prop_assert!(times.renew >= Duration::from_secs(15));
+            prop_assert!(times.renew >= 15);
         }
 
         #[test]
