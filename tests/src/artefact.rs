@@ -1,6 +1,7 @@
 //! Files that `scripts/test` builds before it runs the tests.
 
 use anyhow::{Context, Result, bail};
+use std::env;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -21,20 +22,32 @@ pub fn artefact(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("resolving target/{name}"))
 }
 
-/// The static `rescue` program.
+/// The static `rescue` program, or the one that `RESCUE_PROGRAM` names.
 ///
 /// # Errors
 /// When it has not been built.
 pub fn rescue_program() -> Result<PathBuf> {
-    artefact("rescue")
+    match env::var_os("RESCUE_PROGRAM") {
+        Some(named) => Ok(named.into()),
+        None => artefact("rescue"),
+    }
 }
 
-/// The rescue medium.
+/// The rescue medium, or the one that `RESCUE_MEDIUM` names.
 ///
 /// # Errors
 /// When it has not been built.
 pub fn medium() -> Result<PathBuf> {
-    artefact("rescue.iso")
+    match env::var_os("RESCUE_MEDIUM") {
+        Some(named) => Ok(named.into()),
+        None => artefact("rescue.iso"),
+    }
+}
+
+/// Whether the slow matrices were asked for (`scripts/test --all`).
+#[must_use]
+pub fn all() -> bool {
+    env::var_os("RESCUE_ALL").is_some()
 }
 
 /// A folder for large files, on the same filesystem as `target`; it goes when

@@ -7,13 +7,19 @@
 
 mod artefact;
 mod compare;
+mod left;
 mod patient;
+mod random;
 pub mod rescue;
+mod sample;
 mod volume;
 mod web;
 
-pub use artefact::{artefact, medium, rescue_program, scratch};
+pub use artefact::{all, artefact, medium, rescue_program, scratch};
 pub use compare::{Compared, same_blocks};
+pub use left::{Left, left_behind};
 pub use patient::{Facts, Patient};
+pub use random::Random;
+pub use sample::{Sample, tool};
 pub use volume::make_volume;
 pub use web::Web;

@@ -1,8 +1,9 @@
 //! Disks that hold files: what an operator plugs in beside the medium.
 
-use anyhow::{Context, Result, ensure};
+use crate::tool;
+use anyhow::{Context, Result};
+use std::ffi::OsStr;
 use std::path::Path;
-use std::process::Command;
 
 /// Makes `file` an ext4 filesystem labelled `label` with the content of `folder`,
 /// with `spare_mib` MiB to spare.
@@ -13,16 +14,12 @@ pub fn make_volume(file: &Path, label: &str, folder: &Path, spare_mib: u64) -> R
     let mib = bytes_below(folder)?.div_ceil(1 << 20);
     // A twentieth for the filesystem's own tables.
     let size = format!("{}M", mib + mib / 20 + spare_mib.max(8));
-    let output = Command::new("mke2fs")
-        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
-        .args(["-q", "-F", "-t", "ext4", "-L", label, "-m", "0", "-d"])
-        .arg(folder)
-        .arg(file)
-        .arg(size)
-        .output()
-        .context("running mke2fs; install the package e2fsprogs")?;
-    let message = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "mke2fs: {}", message.trim());
+    let words = [
+        "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-L", label, "-d",
+    ];
+    let mut words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
+    words.extend([folder.as_os_str(), file.as_os_str(), size.as_ref()]);
+    tool("e2fsprogs", &words)?;
     Ok(())
 }
 

@@ -1,0 +1,108 @@
+//! A restore that is killed at random moments: what is left is never a disk that
+//! boots half a system, and the same command finishes it.
+
+use anyhow::{Context, Result, bail, ensure};
+use image::Repository;
+use std::ffi::OsStr;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tests::rescue::{rescue, start};
+use tests::{Random, Sample, all, left_behind, same_blocks, scratch};
+
+const MOMENTS: u32 = 20;
+const NOTHING: Range<u64> = 0..0;
+/// What a restore writes last.
+const FIRST_MIB: Range<u64> = 0..1 << 20;
+
+fn restore_words<'a>(sample: &'a Sample, target: &'a Path) -> [&'a OsStr; 7] {
+    [
+        "restore".as_ref(),
+        "sample".as_ref(),
+        "--from".as_ref(),
+        sample.repository.as_os_str(),
+        "--to".as_ref(),
+        target.as_os_str(),
+        "--yes".as_ref(),
+    ]
+}
+
+#[test]
+fn host_a_restore_killed_at_random_moments_resumes() -> Result<()> {
+    let folder = scratch()?;
+    let mib = if all() { 1024 } else { 256 };
+    let sample = Sample::captured(folder.path(), mib)?;
+    let target = folder.path().join("target.raw");
+    let mut random = Random::announced();
+    let old = old_system(&sample, &mut random)?;
+
+    let whole = time_of_a_whole_restore(&sample, &target, &old)?;
+    let mut killed_while_writing = 0;
+    for moment in 0..MOMENTS {
+        fs::copy(&old, &target).context("laying out the old system")?;
+        let after = whole.mul_f64(random.below(1000) as f64 / 1000.0);
+        let finished = kill_after(&sample, &target, after)?;
+        let left = left_behind(&old, &target)?;
+        println!("moment {moment}: killed after {after:?} of {whole:?}: {left:?}");
+        // Past the last data, tables may be there: then the data must be, too.
+        let safe = left.is_safe() || check(&sample, &target, FIRST_MIB).is_ok();
+        ensure!(safe, "killed after {after:?}: {left:?}");
+        ensure!(
+            !finished || check(&sample, &target, NOTHING).is_ok(),
+            "success was claimed"
+        );
+        killed_while_writing += u32::from(left.is_unbootable());
+        rescue(&restore_words(&sample, &target))?.succeeded()?;
+        check(&sample, &target, NOTHING)?;
+    }
+    ensure!(
+        killed_while_writing >= MOMENTS / 4,
+        "only {killed_while_writing} of {MOMENTS} kills hit a restore that was writing"
+    );
+    Ok(())
+}
+
+/// A disk of the same size that boots something else.
+fn old_system(sample: &Sample, random: &mut Random) -> Result<PathBuf> {
+    let old = sample.disk.with_file_name("old.raw");
+    fs::copy(&sample.disk, &old).context("making an old system")?;
+    let file = fs::File::options().write(true).open(&old)?;
+    let noise = random.bytes(1 << 20);
+    for mib in 2..fs::metadata(&old)?.len() >> 20 {
+        std::os::unix::fs::FileExt::write_all_at(&file, &noise, (mib << 20) - 4096)?;
+    }
+    Ok(old)
+}
+
+fn time_of_a_whole_restore(sample: &Sample, target: &Path, old: &Path) -> Result<Duration> {
+    fs::copy(old, target).context("laying out the old system")?;
+    let begin = Instant::now();
+    rescue(&restore_words(sample, target))?.succeeded()?;
+    let whole = begin.elapsed();
+    check(sample, target, NOTHING)?;
+    Ok(whole)
+}
+
+/// Kills (with SIGKILL) a restore after a while; whether it had finished by then.
+fn kill_after(sample: &Sample, target: &Path, after: Duration) -> Result<bool> {
+    let mut child = start(&restore_words(sample, target))?;
+    // The moment is what is tested; there is nothing to wait for.
+    std::thread::sleep(after);
+    child.kill().context("killing a restore")?;
+    let output = child.wait_with_output().context("waiting for a restore")?;
+    if output.status.code().is_some_and(|code| code != 0) {
+        let said = String::from_utf8_lossy(&output.stdout);
+        bail!("the restore failed before it was killed: {said}");
+    }
+    Ok(output.status.success())
+}
+
+/// Compares all of the disk but `except`.
+fn check(sample: &Sample, target: &Path, except: Range<u64>) -> Result<()> {
+    let store = store::DirStore::open(&sample.repository)?;
+    let repository = Repository::open(Arc::new(store))?;
+    same_blocks(&repository, "sample", &sample.disk, target, &[except])?;
+    Ok(())
+}
