@@ -197,13 +197,13 @@ fn ext4_without_sparse_super() {
 
 #[test]
 fn ext4_bigalloc() {
-    for cluster in ["4096", "65536", "1048576"] {
-        let options = ["-t", "ext4", "-O", "bigalloc", "-b", "4096", "-C", cluster];
-        check(FsKind::Ext4, 300, &options);
+    let options = ["-t", "ext4", "-O", "bigalloc", "-b", "4096", "-C", "4096"];
+    check(FsKind::Ext4, 300, &options);
+    // partclone 0.3.23 gives up on clusters ("bitmap error at 0 group").
+    for (block, cluster) in [("1024", "16384"), ("4096", "65536"), ("4096", "1048576")] {
+        let options = ["-t", "ext4", "-O", "bigalloc", "-b", block, "-C", cluster];
+        check_without_partclone(FsKind::Ext4, 300, &options);
     }
-    // partclone 0.3.23 gives up on these ("bitmap error at 0 group").
-    let options = ["-t", "ext4", "-O", "bigalloc", "-b", "1024", "-C", "16384"];
-    check_without_partclone(FsKind::Ext4, 300, &options);
 }
 
 #[test]
