@@ -202,7 +202,7 @@ fn ext4_bigalloc() {
     // partclone 0.3.23 gives up on clusters ("bitmap error at 0 group").
     for (block, cluster) in [("1024", "16384"), ("4096", "65536"), ("4096", "1048576")] {
         let options = ["-t", "ext4", "-O", "bigalloc", "-b", block, "-C", cluster];
-        check_without_partclone(FsKind::Ext4, 300, &options);
+        check_without_partclone(FsKind::Ext4, 700, &options);
     }
 }
 
