@@ -16,9 +16,9 @@ const WINDOW_LOG: u32 = 24;
 pub struct Level(i32);
 
 impl Level {
-    /// For development: seconds instead of half a minute, a fifth larger.
-    pub const FAST: Self = Self(3);
-    /// For release.
+    /// For tests.
+    pub const FAST: Self = Self(1);
+    /// As small as the kernel's decoder comfortably allows.
     pub const BEST: Self = Self(19);
 
     /// `None` outside 1 to 19; higher levels ask for larger windows.
@@ -28,8 +28,7 @@ impl Level {
     }
 }
 
-/// One zstd frame, with checksum, padded to 4 bytes so that whatever is
-/// concatenated stays aligned.
+/// One zstd frame, with checksum.
 ///
 /// # Errors
 /// [`Error::Codec`].
@@ -47,9 +46,19 @@ pub fn compress(bytes: &[u8], level: Level) -> Result<Vec<u8>> {
         .set_parameter(CParameter::WindowLog(WINDOW_LOG))
         .map_err(codec)?;
     encoder.write_all(bytes).map_err(codec)?;
-    let mut out = encoder.finish().map_err(codec)?;
-    out.resize(out.len().next_multiple_of(4), 0);
-    Ok(out)
+    encoder.finish().map_err(codec)
+}
+
+/// One initramfs of several layers, for loaders that take only one. Each
+/// layer starts at a multiple of 4, which the kernel wants of plain cpio.
+#[must_use]
+pub fn join(layers: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for layer in layers {
+        out.resize(out.len().next_multiple_of(4), 0);
+        out.extend_from_slice(layer);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -57,10 +66,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_aligned_and_unpack() {
+    fn frames_unpack_within_the_window() {
         let bytes = vec![b'a'; 100_001];
         let frame = compress(&bytes, Level::FAST).unwrap();
-        assert_eq!(frame.len() % 4, 0);
         assert!(frame.len() < 1000);
         // What the kernel checks first: the window the frame asks for.
         let mut decoder = zstd::Decoder::new(&frame[..]).unwrap().single_frame();
@@ -68,6 +76,14 @@ mod tests {
         let mut plain = Vec::new();
         std::io::copy(&mut decoder, &mut plain).unwrap();
         assert_eq!(plain, bytes);
+    }
+
+    #[test]
+    fn joined_layers_are_aligned() {
+        assert_eq!(
+            join(&[b"12345", b"6", b"789"]),
+            b"12345\0\0\x006\0\0\x00789"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Level, Tree, compress};
+use crate::{Level, Tree, compress, join};
 
 fn sample() -> Tree {
     let mut tree = Tree::new();
@@ -65,10 +65,10 @@ fn order_of_insertion_does_not_matter() {
 fn layers_are_read_through_padding_and_compression() {
     let mut second = Tree::new();
     second.file("etc/x", 0o644, vec![9; 5000]).unwrap();
-    let mut bytes = compress(&sample().to_cpio(0).unwrap(), Level::FAST).unwrap();
-    bytes.extend([0; 7]);
-    bytes.extend(second.to_cpio(0).unwrap());
-    bytes.extend(compress(&second.to_cpio(0).unwrap(), Level::FAST).unwrap());
+    let first = compress(&sample().to_cpio(0).unwrap(), Level::FAST).unwrap();
+    let plain = second.to_cpio(0).unwrap();
+    let last = compress(&plain, Level::FAST).unwrap();
+    let bytes = join(&[&first, &plain, &last]);
     let entries = read_archives(&bytes).unwrap();
     let paths: Vec<_> = entries.iter().map(|e| e.path.as_str()).collect();
     assert_eq!(

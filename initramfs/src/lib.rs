@@ -20,7 +20,7 @@ mod kmod;
 mod tree;
 
 pub use base::{BaseLayer, MediumInfo};
-pub use compress::{Level, compress};
+pub use compress::{Level, compress, join};
 pub use cpio::{Entry, EntryKind, read_archives};
 pub use error::{Error, Result};
 pub use kmod::{

@@ -1,0 +1,103 @@
+//! The initramfs layers of a medium.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use initramfs::{
+    BaseLayer, Class, Closure, DEFAULT_LIST, Level, MediumInfo, ModuleTree, Selection, Tree,
+    compress, driver_layer,
+};
+
+use crate::parts::{Parts, sha256};
+
+/// A layer, packed.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    /// File name below /boot.
+    pub(crate) name: &'static str,
+    pub(crate) packed: Vec<u8>,
+    /// Bytes before compression.
+    pub(crate) unpacked: usize,
+}
+
+/// The drivers before they are packed, and what there is to say of them.
+#[derive(Debug)]
+pub(crate) struct Drivers {
+    cpio: Vec<u8>,
+    pub(crate) sha256: String,
+    /// Modules and bytes by class.
+    pub(crate) classes: BTreeMap<Class, (usize, usize)>,
+    /// Names of the list that this kernel has not.
+    pub(crate) absent: Vec<String>,
+    /// Soft dependencies that name nothing, as "module: dependency".
+    pub(crate) unresolved: Vec<String>,
+    /// Firmware files that modules may ask for: none is shipped yet.
+    pub(crate) firmware: usize,
+}
+
+/// Selects the modules of `parts` by the list in the file `list`.
+pub(crate) fn drivers(parts: &Parts, list: Option<&Path>, mtime: u32) -> Result<Drivers> {
+    let tree = ModuleTree::open(&parts.modules).with_context(|| {
+        format!(
+            "reading modules (depmod must have run in {})",
+            parts.modules.display()
+        )
+    })?;
+    tree.check_kernel(&parts.kernel_version)?;
+    let selection = match list {
+        Some(path) => {
+            let text = fs::read_to_string(path)
+                .with_context(|| format!("reading the module list {}", path.display()))?;
+            Selection::from_list(&path.display().to_string(), &text, &tree)?
+        }
+        None => Selection::from_list("modules.list", DEFAULT_LIST, &tree)?,
+    };
+    let closure = Closure::of(&selection, &tree)?;
+    let (layer, firmware) = driver_layer(&parts.kernel_version, &closure, &tree)?;
+    let cpio = layer.to_cpio(mtime)?;
+    Ok(Drivers {
+        sha256: sha256(&cpio),
+        classes: classes(&closure, &layer, &parts.kernel_version),
+        cpio,
+        absent: selection.absent,
+        unresolved: closure.unresolved,
+        firmware: firmware.len(),
+    })
+}
+
+fn classes(closure: &Closure, layer: &Tree, kernel: &str) -> BTreeMap<Class, (usize, usize)> {
+    let mut out: BTreeMap<Class, (usize, usize)> = BTreeMap::new();
+    for module in closure.modules.values() {
+        let node = layer.get(&format!("lib/modules/{kernel}/{}", module.path));
+        let size = match node {
+            Some(initramfs::Node::File { data, .. }) => data.len(),
+            _ => 0,
+        };
+        let entry = out.entry(module.class.clone()).or_default();
+        *entry = (entry.0.saturating_add(1), entry.1.saturating_add(size));
+    }
+    out
+}
+
+/// The base layer with `binary` as /init.
+pub(crate) fn base(binary: &[u8], medium: &MediumInfo, mtime: u32, level: Level) -> Result<Layer> {
+    let cpio = BaseLayer { binary, medium }.tree()?.to_cpio(mtime)?;
+    pack("base.cpio.zst", &cpio, level)
+}
+
+impl Drivers {
+    /// The drivers layer, packed.
+    pub(crate) fn pack(&self, level: Level) -> Result<Layer> {
+        pack("drivers.cpio.zst", &self.cpio, level)
+    }
+}
+
+fn pack(name: &'static str, cpio: &[u8], level: Level) -> Result<Layer> {
+    Ok(Layer {
+        name,
+        packed: compress(cpio, level).with_context(|| format!("packing {name}"))?,
+        unpacked: cpio.len(),
+    })
+}
