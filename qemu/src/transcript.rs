@@ -69,20 +69,13 @@ impl Transcript {
         }
     }
 
-    /// Reads up to and including the next `text`; what was read, if it came.
-    pub(crate) fn take_through(&mut self, text: &str) -> Option<String> {
-        let unread = self.plain.get(self.read..)?;
-        let end = find(unread, text.as_bytes())? + text.len();
-        let taken = String::from_utf8_lossy(unread.get(..end)?).into_owned();
-        self.read += end;
+    /// Reads up to and including the next `search`; what was read, if it came.
+    pub(crate) fn take_through(&mut self, search: &mut Search) -> Option<String> {
+        let end = search.advance(self)?;
+        let taken = self.plain.get(self.read..end)?;
+        let taken = String::from_utf8_lossy(taken).into_owned();
+        self.read = end;
         Some(taken)
-    }
-
-    /// True when `text` is anywhere in what came after the place read so far.
-    pub(crate) fn unread_has(&self, text: &str) -> bool {
-        self.plain
-            .get(self.read..)
-            .is_some_and(|unread| find(unread, text.as_bytes()).is_some())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -99,11 +92,38 @@ impl Transcript {
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    if needle.is_empty() {
-        return Some(0);
+/// A text that is looked for while more arrives, often byte by byte: what was
+/// searched is not searched again.
+#[derive(Debug)]
+pub(crate) struct Search {
+    text: Vec<u8>,
+    searched: usize,
+}
+
+impl Search {
+    pub(crate) fn new(text: &str) -> Self {
+        Self {
+            text: text.as_bytes().to_vec(),
+            searched: 0,
+        }
     }
-    haystack.windows(needle.len()).position(|w| w == needle)
+
+    /// Where the text ends, once it has come after what was read before.
+    pub(crate) fn advance(&mut self, transcript: &Transcript) -> Option<usize> {
+        let plain = &transcript.plain;
+        let from = self.searched.max(transcript.read);
+        let unseen = plain.get(from..).unwrap_or_default();
+        let found = unseen
+            .windows(self.text.len().max(1))
+            .position(|window| window.starts_with(&self.text));
+        if let Some(position) = found {
+            return Some(from + position + self.text.len());
+        }
+        // The text may have begun at the end.
+        let begun = self.text.len().saturating_sub(1);
+        self.searched = from.max(plain.len().saturating_sub(begun));
+        None
+    }
 }
 
 #[cfg(test)]
@@ -138,10 +158,24 @@ mod tests {
     #[test]
     fn reading_goes_forward_only() {
         let mut transcript = of("login: root\nlogin: again");
-        assert_eq!(transcript.take_through("login:").unwrap(), "login:");
-        assert_eq!(transcript.take_through("login:").unwrap(), " root\nlogin:");
-        assert_eq!(transcript.take_through("login:"), None);
-        assert!(!transcript.unread_has("root"));
+        let mut take = |text: &str| transcript.take_through(&mut Search::new(text));
+        assert_eq!(take("login:").unwrap(), "login:");
+        assert_eq!(take("login:").unwrap(), " root\nlogin:");
+        assert_eq!(take("login:"), None);
+        assert_eq!(take("root"), None);
+        assert_eq!(take("again").unwrap(), " again");
+    }
+
+    #[test]
+    fn a_text_that_arrives_byte_by_byte_is_found() {
+        let mut transcript = Transcript::default();
+        let mut search = Search::new("aab");
+        for byte in b"xaaa" {
+            transcript.push(&[*byte]);
+            assert_eq!(transcript.take_through(&mut search), None);
+        }
+        transcript.push(b"b!");
+        assert_eq!(transcript.take_through(&mut search).unwrap(), "xaaab");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::firmware::Ovmf;
 use crate::hub::{Hub, Port, State};
 use crate::machine::Machine;
+use crate::transcript::Search;
 use serde_json::{Value, json};
 use std::fmt;
 use std::fs;
@@ -159,8 +160,9 @@ impl Vm {
     /// # Errors
     /// Time out, the machine's end, or a kernel panic, each with the console's tail.
     pub fn wait_for(&mut self, text: &str, limit: Duration) -> Result<String> {
+        let mut search = Search::new(text);
         self.wait_until(&format!("{text:?} on the console"), limit, |state| {
-            state.console.take_through(text)
+            state.console.take_through(&mut search)
         })
     }
 
@@ -191,12 +193,14 @@ impl Vm {
             Panic,
             End,
         }
-        let panic_is_error = self.panic_is_error;
+        let mut panic = self.panic_is_error.then(|| Search::new(PANIC));
         let seen = self.hub.wait(self.deadline(limit), |state| {
             if let Some(found) = check(state) {
                 return Some(Seen::Wanted(found));
             }
-            if panic_is_error && state.console.unread_has(PANIC) {
+            if let Some(panic) = &mut panic
+                && panic.advance(&state.console).is_some()
+            {
                 return Some(Seen::Panic);
             }
             state.ended().then_some(Seen::End)
