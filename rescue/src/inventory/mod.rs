@@ -4,6 +4,7 @@
 //! `/proc/swaps`; nothing is opened for that but the first sectors that tell
 //! the rescue medium. The root is a parameter, so tests use a tree of files.
 
+mod contents;
 mod graph;
 mod identity;
 mod medium;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+pub use contents::{Contents, DiskFile, Part, Signature, contents};
 use graph::{Graph, Node};
 pub use types::{Bus, Disk, DiskKind, Use};
 

@@ -1,1 +1,161 @@
 //! The restore engine: plan, arm, write, verify, activate.
+//!
+//! Each stage is a type that consumes the one before, because a wrong order
+//! destroys data: [`Plan`] wrote nothing; [`Armed`] has the target for itself
+//! and has cleared its old table; [`Written`] has all data on it;
+//! [`Verified`] knows that it is right; [`Verified::activate`] lets the disk
+//! become bootable. [`execute`] does all of it.
+//!
+//! A failure at any point before the last write leaves a disk that does not
+//! pretend to boot, and a journal on it: the same restore continues there.
+
+mod activate;
+mod arm;
+mod engine;
+mod error;
+mod journal;
+mod options;
+mod plan;
+mod pool;
+mod refusal;
+mod report;
+mod summary;
+mod target;
+#[cfg(test)]
+mod tests;
+mod units;
+mod verify;
+mod withheld;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use error::Error;
+pub use options::{Discard, Options, Resume, Verify};
+pub use plan::{Plan, already_carries, plan};
+pub use refusal::{PlanError, Reason, Refusal};
+pub use report::{Checked, Report};
+pub use summary::{PartitionLine, Summary};
+
+use crate::event::{Event, Phase, Sink};
+use journal::Journal;
+use target::Target;
+
+/// What every stage carries along.
+struct Session {
+    plan: Plan,
+    target: Arc<dyn Target>,
+    journal: Journal,
+    report: Report,
+    began: Instant,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("plan", &self.plan)
+            .field("report", &self.report)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The target is opened exclusively and its old table is gone.
+#[derive(Debug)]
+pub struct Armed(Session);
+
+/// All data is on the target, on stable storage.
+#[derive(Debug)]
+pub struct Written(Session);
+
+/// What is on the target is right, as far as it was asked to be checked.
+#[derive(Debug)]
+pub struct Verified(Session);
+
+/// Does everything the plan says.
+///
+/// # Errors
+/// Whatever stops it; see [`Error`].
+pub fn execute(plan: Plan, sink: &dyn Sink) -> Result<Report, Error> {
+    let verify = plan.options.verify;
+    let written = plan.arm(sink)?.write(sink)?;
+    let verified = match verify {
+        Verify::ReadBack => written.verify(sink)?,
+        Verify::No => written.without_verify(),
+    };
+    verified.activate(sink)
+}
+
+impl Armed {
+    /// Writes the image's data, but for what is withheld.
+    ///
+    /// # Errors
+    /// The repository's or the target's; progress stays in the journal.
+    pub fn write(self, sink: &dyn Sink) -> Result<Written, Error> {
+        let Self(mut session) = self;
+        let total = Some(session.plan.summary.work_bytes());
+        sink.emit(Event::Phase {
+            phase: Phase::Writing,
+            total,
+        });
+        let target = Arc::clone(&session.target);
+        let counts = engine::write(&session.plan, &*target, &mut session.journal, sink)?;
+        session.report.fetched_bytes = counts.fetched;
+        session.report.handled_bytes = counts.handled;
+        session.report.skipped_bytes = counts.skipped;
+        session.report.write_seconds = session.began.elapsed().as_secs_f64();
+        Ok(Written(session))
+    }
+}
+
+impl Written {
+    /// Reads back everything that was written, and compares.
+    ///
+    /// # Errors
+    /// [`Error::Mismatch`], or the repository's or the target's.
+    pub fn verify(self, sink: &dyn Sink) -> Result<Verified, Error> {
+        let Self(mut session) = self;
+        let began = Instant::now();
+        sink.emit(Event::Phase {
+            phase: Phase::Verifying,
+            total: Some(session.plan.summary.work_bytes()),
+        });
+        verify::read_back(&session.plan, &*session.target, sink)?;
+        session.report.checked = Checked::ReadBack;
+        session.report.verify_seconds = began.elapsed().as_secs_f64();
+        Ok(Verified(session))
+    }
+
+    /// Goes on without reading back.
+    #[must_use]
+    pub fn without_verify(self) -> Verified {
+        Verified(self.0)
+    }
+}
+
+impl Verified {
+    /// Writes what was withheld, in the order of docs/architecture.md, and
+    /// makes the kernel see the disk.
+    ///
+    /// # Errors
+    /// The target's; [`Error::Mismatch`] when the table reads back wrongly.
+    pub fn activate(self, sink: &dyn Sink) -> Result<Report, Error> {
+        let Self(mut session) = self;
+        let total = activate::total(&session.plan);
+        sink.emit(Event::Phase {
+            phase: Phase::Activating,
+            total: Some(total),
+        });
+        activate::run(&session.plan, &*session.target, sink)?;
+        if let Err(error) = session.target.reread_table() {
+            let text = format!(
+                "The kernel still sees the old partitions of {} ({error}); a reboot shows the \
+                 new ones.",
+                session.plan.target.path.display()
+            );
+            session.report.warnings.push(text.clone());
+            sink.emit(Event::Warning { text });
+        }
+        session.report.seconds = session.began.elapsed().as_secs_f64();
+        Ok(session.report)
+    }
+}

@@ -1,0 +1,108 @@
+//! Checkpoints: flush the target, then claim in the journal what was finished
+//! before the flush.
+
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::ledger::Ledger;
+use crate::restore::error::Error;
+use crate::restore::journal::Journal;
+use crate::restore::plan::Plan;
+use crate::restore::target::Target;
+
+/// A checkpoint is due after this long…
+const EVERY: Duration = Duration::from_secs(5);
+/// …or after this many bytes.
+const BYTES: u64 = 1 << 30;
+/// How often that is looked at.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Keeps the journal on the target.
+pub(super) struct Checkpointer<'a> {
+    plan: &'a Plan,
+    target: &'a dyn Target,
+    journal: Mutex<Journal>,
+    stopped: Mutex<bool>,
+    stop: Condvar,
+    enabled: bool,
+}
+
+impl<'a> Checkpointer<'a> {
+    pub(super) fn new(plan: &'a Plan, target: &'a dyn Target, journal: &Journal) -> Self {
+        Self {
+            plan,
+            target,
+            journal: Mutex::new(journal.clone()),
+            stopped: Mutex::new(false),
+            stop: Condvar::new(),
+            enabled: plan.has_journal(),
+        }
+    }
+
+    /// Whether the disk has room for a journal.
+    pub(super) const fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// The journal as it was written last.
+    pub(super) fn into_journal(self) -> Journal {
+        let journal = self.journal.into_inner();
+        journal.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends [`Checkpointer::run`].
+    pub(super) fn stop(&self) {
+        *self.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.stop.notify_all();
+    }
+
+    /// Makes checkpoints until stopped.
+    pub(super) fn run(&self, ledger: &Ledger<'_>) -> Result<(), Error> {
+        let mut last = (Instant::now(), ledger.bytes());
+        loop {
+            let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+            if *stopped {
+                return Ok(());
+            }
+            let waited = self.stop.wait_timeout(stopped, TICK);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            let bytes = ledger.bytes();
+            let due = last.0.elapsed() >= EVERY || bytes.saturating_sub(last.1) >= BYTES;
+            if due && bytes != last.1 {
+                self.checkpoint(ledger)?;
+                last = (Instant::now(), bytes);
+            }
+        }
+    }
+
+    /// Makes one checkpoint; also the flush at the end of writing.
+    pub(super) fn checkpoint(&self, ledger: &Ledger<'_>) -> Result<(), Error> {
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        // In this order: only what was finished before the flush is claimed.
+        let done = ledger.finished();
+        let done_bytes = ledger.bytes();
+        self.target
+            .flush()
+            .map_err(|e| self.failed("flushing", e))?;
+        if !self.enabled {
+            return Ok(());
+        }
+        journal.sequence = journal.sequence.saturating_add(1);
+        journal.done = done;
+        // A resumed run counts what it skips as it comes to it.
+        journal.done_bytes = journal.done_bytes.max(done_bytes);
+        let written = journal.write(self.target);
+        written.map_err(|e| self.failed("writing the journal,", e))?;
+        self.target.flush().map_err(|e| self.failed("flushing", e))
+    }
+
+    fn failed(&self, action: &'static str, source: std::io::Error) -> Error {
+        Error::Target {
+            target: self.plan.target.path.clone(),
+            action,
+            offset: 0,
+            len: self.plan.target.size,
+            source,
+        }
+    }
+}

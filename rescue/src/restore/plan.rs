@@ -1,0 +1,285 @@
+//! Everything a restore is going to do, before the first write.
+
+use std::path::{Path, PathBuf};
+
+use disk::{LayoutRefusal, ReadAt, SectorSize, Table};
+use image::{DiskImage, Image, Repository};
+
+use super::journal::{self, Journal};
+use super::options::{Options, Resume};
+use super::refusal::{PlanError, Reason, Refusal};
+use super::summary::Summary;
+use super::units::Units;
+use super::withheld::{Withheld, withhold};
+use crate::inventory::{Contents, Disk, DiskKind, Use, contents};
+
+/// A restore that can be begun. Prints as what it will do, in plain words;
+/// serialises as the same for programs.
+#[derive(Debug)]
+pub struct Plan {
+    pub(super) repository: Repository,
+    pub(super) disk: DiskImage,
+    pub(super) target: Disk,
+    pub(super) options: Options,
+    pub(super) withheld: Withheld,
+    pub(super) units: Units,
+    /// Digest of what is restored and onto what: the journal's name for it.
+    pub(super) digest: [u8; 32],
+    /// The journal of the same restore, interrupted.
+    pub(super) resume: Option<Journal>,
+    pub(super) summary: Summary,
+}
+
+/// Plans to bring the disk `disk` of `image` back onto `target`. Reads the
+/// repository and the target; writes nothing.
+///
+/// # Errors
+/// [`PlanError::Refused`] with every reason that can be found at once; or
+/// what cannot be read.
+pub fn plan(
+    repository: &Repository,
+    image: &Image,
+    disk: &DiskImage,
+    target: &Disk,
+    options: &Options,
+) -> Result<Plan, PlanError> {
+    let mut reasons = objections(repository, disk, target, options);
+    let fitted = match target.sectors() {
+        Ok(sector) if disk.sector_size == sector && target.size >= disk.size => {
+            fit(repository, disk, target.size, sector)?.map_err(|why| reasons.push(why))
+        }
+        _ => Err(()),
+    };
+    let (Ok(fitted), true) = (fitted, reasons.is_empty()) else {
+        return Err(PlanError::Refused(Refusal {
+            target: target.path.display().to_string(),
+            reasons,
+        }));
+    };
+    let unreadable = |source| PlanError::Target {
+        target: target.path.display().to_string(),
+        source,
+    };
+    let device = target.open().map_err(unreadable)?;
+    let found = contents(&device, disk.sector_size);
+    let units = Units::new(&disk.regions);
+    let digest = digest(repository, image, disk, target.size);
+    let journal = Journal::find(&device).map_err(unreadable)?;
+    let (resume, other) = sort_journal(journal, digest, &units, options.resume);
+    let carries = carries(&found, disk);
+    let mut summary = Summary::new(repository, image, disk, target, options);
+    summary.changes = fitted.changes;
+    summary.describe_target(&found, carries);
+    summary.describe_journal(resume.as_ref(), other.as_ref());
+    Ok(Plan {
+        repository: repository.clone(),
+        disk: disk.clone(),
+        target: target.clone(),
+        options: options.clone(),
+        withheld: fitted.withheld,
+        units,
+        digest,
+        resume,
+        summary,
+    })
+}
+
+/// What speaks against the target without looking at the image's contents.
+fn objections(
+    repository: &Repository,
+    disk: &DiskImage,
+    target: &Disk,
+    options: &Options,
+) -> Vec<Reason> {
+    let mut reasons: Vec<Reason> = target.uses.iter().cloned().map(reason_of).collect();
+    let known = reasons.contains(&Reason::Protected(Use::Repository));
+    if !known && holds_repository(repository, target, options) {
+        reasons.push(Reason::Protected(Use::Repository));
+    }
+    if target.size < disk.size {
+        reasons.push(Reason::TooSmall {
+            needed: disk.size,
+            available: target.size,
+        });
+    }
+    if target.sectors().ok() != Some(disk.sector_size) {
+        reasons.push(Reason::SectorSize {
+            image: disk.sector_size,
+            target: target.sector_size,
+        });
+    }
+    if target.read_only {
+        reasons.push(Reason::ReadOnly);
+    }
+    reasons
+}
+
+fn reason_of(held: Use) -> Reason {
+    if held.is_protected() {
+        Reason::Protected(held)
+    } else {
+        Reason::Busy(held)
+    }
+}
+
+/// Whether the repository's folder lies on the target, or the target in it.
+pub(super) fn holds_repository(repository: &Repository, target: &Disk, options: &Options) -> bool {
+    let Some(folder) = local_folder(&repository.location()) else {
+        return false;
+    };
+    match target.kind {
+        DiskKind::RawFile => target.path.starts_with(&folder),
+        DiskKind::Device => options
+            .machine
+            .disks_under(&folder)
+            .is_ok_and(|disks| disks.contains(&target.name)),
+    }
+}
+
+/// The folder of a repository on this machine, all links resolved.
+fn local_folder(location: &str) -> Option<PathBuf> {
+    let path = location.strip_prefix("file://").unwrap_or(location);
+    Path::new(path).canonicalize().ok()
+}
+
+/// What becomes of the image's table on the target.
+struct Fitted {
+    withheld: Withheld,
+    changes: Vec<String>,
+}
+
+fn fit(
+    repository: &Repository,
+    disk: &DiskImage,
+    target_size: u64,
+    sector: SectorSize,
+) -> Result<Result<Fitted, Reason>, PlanError> {
+    let source = repository.read_at(disk)?;
+    let table = match disk::read_table(&source, disk.sector_size) {
+        Ok(table) => table,
+        Err(error) => {
+            let why = LayoutRefusal::from(error);
+            return Ok(Err(layout_reason(why)));
+        }
+    };
+    let layout = match disk::plan_layout(&table, &source, target_size, sector) {
+        Ok(layout) => layout,
+        Err(why) => return Ok(Err(layout_reason(why))),
+    };
+    let withheld = withheld_of(&source, &table, &layout, sector)?;
+    let changes = layout.changes;
+    Ok(Ok(Fitted { withheld, changes }))
+}
+
+fn withheld_of(
+    source: &dyn ReadAt,
+    table: &Table,
+    layout: &disk::Layout,
+    sector: SectorSize,
+) -> Result<Withheld, PlanError> {
+    withhold(source, table, layout, sector).map_err(PlanError::ImageTable)
+}
+
+fn layout_reason(why: LayoutRefusal) -> Reason {
+    let why = crate::ui::chain(&why.into()).replace('\n', ": ");
+    Reason::Layout { why }
+}
+
+/// The same for the same image, disk and target size; different otherwise.
+fn digest(repository: &Repository, image: &Image, disk: &DiskImage, target_size: u64) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("rescue 2025 restore journal digest 1");
+    let mut add = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    add(repository.config().repo_id.to_string().as_bytes());
+    add(image.id.as_str().as_bytes());
+    add(&disk.index.to_le_bytes());
+    add(&disk.size.to_le_bytes());
+    add(&target_size.to_le_bytes());
+    for region in &disk.regions {
+        add(&region.start.to_le_bytes());
+        add(&region.len.to_le_bytes());
+        add(region.root.chunk.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// The journal to continue from, or else the one that will be dropped.
+fn sort_journal(
+    found: Option<Journal>,
+    digest: [u8; 32],
+    units: &Units,
+    resume: Resume,
+) -> (Option<Journal>, Option<Journal>) {
+    let Some(found) = found else {
+        return (None, None);
+    };
+    let same =
+        found.digest == digest && found.units == units.count() && found.unit_shift == units.shift();
+    match (same, resume) {
+        (true, Resume::IfSame) => (Some(found), None),
+        _ => (None, Some(found)),
+    }
+}
+
+/// Whether `target` already carries a restored or original copy of `disk`:
+/// the same kind of table, disk id and partitions. Its contents are not
+/// compared: a machine that ran since has changed them.
+///
+/// # Errors
+/// When the target cannot be read.
+pub fn already_carries(target: &Disk, disk: &DiskImage) -> std::io::Result<bool> {
+    let device = target.open()?;
+    Ok(carries(&contents(&device, disk.sector_size), disk))
+}
+
+fn carries(found: &Contents, disk: &DiskImage) -> bool {
+    let kind = match found.table {
+        disk::TableKind::Gpt => image::TableKind::Gpt,
+        disk::TableKind::Mbr => image::TableKind::Mbr,
+        disk::TableKind::None => return false,
+    };
+    let wanted = disk.regions.iter().filter_map(|region| {
+        let info = region.partition()?;
+        Some((info.number, region.start, region.len, info.type_id.as_str()))
+    });
+    let mut wanted: Vec<_> = wanted.collect();
+    let parts = found.partitions.iter().map(|part| &part.partition);
+    let mut there: Vec<_> = parts
+        .map(|p| (p.number, p.start, p.len, p.type_id.as_str()))
+        .collect();
+    wanted.sort_unstable();
+    there.sort_unstable();
+    kind == disk.table
+        && found.disk_id.is_some()
+        && found.disk_id == disk.disk_id
+        && wanted == there
+}
+
+impl Plan {
+    /// The disk it will overwrite.
+    #[must_use]
+    pub fn target(&self) -> &Disk {
+        &self.target
+    }
+
+    /// What it says, as data.
+    #[must_use]
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// "partition 2": the part of the disk that holds byte `offset`.
+    pub(super) fn place(&self, offset: u64) -> String {
+        let regions = &self.disk.regions;
+        let at = regions.partition_point(|region| region.start <= offset);
+        let region = at.checked_sub(1).and_then(|at| regions.get(at));
+        region.map_or_else(|| format!("byte {offset}"), image::Region::title)
+    }
+
+    /// Whether progress can be kept on the target.
+    pub(super) const fn has_journal(&self) -> bool {
+        journal::has_room(self.disk.size)
+    }
+}
