@@ -2,7 +2,10 @@
 //! us, judged by those tools. On sparse files, without root.
 //!
 //! Needs `gdisk`, `fdisk`, `dosfstools`, `e2fsprogs` and `ntfs-3g`.
-#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
 
 use std::fs::File;
 use std::io::Write as _;

@@ -187,8 +187,9 @@ pub struct Table {
 }
 
 impl Table {
-    /// A disk without a table.
-    pub(super) fn empty(sector: SectorSize, disk_size: u64) -> Self {
+    /// A disk of `disk_size` bytes without a table.
+    #[must_use]
+    pub fn empty(sector: SectorSize, disk_size: u64) -> Self {
         Self {
             kind: TableKind::None,
             sector,
