@@ -66,11 +66,30 @@ pub fn classify(error: &anyhow::Error) -> Code {
 /// error type here when you add it.
 fn classify_one(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
     if let Some(error) = error.downcast_ref::<store::Error>() {
-        return Some(match error {
-            store::Error::NotFound { .. } => Code::Missing,
-            store::Error::ShortObject { .. } | store::Error::TooLarge { .. } => Code::Damaged,
-            _ => Code::Repository,
-        });
+        return Some(of_store(error));
+    }
+    if let Some(error) = error.downcast_ref::<image::Error>() {
+        return match error {
+            image::Error::Store(error) => Some(of_store(error)),
+            image::Error::NoSuchImage { .. } | image::Error::AmbiguousImage { .. } => {
+                Some(Code::NoSuchImage)
+            }
+            image::Error::Damaged { .. } => Some(Code::Damaged),
+            image::Error::Missing { .. } => Some(Code::Missing),
+            image::Error::Newer { .. } => Some(Code::NewerFormat),
+            image::Error::NotARepository { .. } | image::Error::AlreadyARepository { .. } => {
+                Some(Code::Repository)
+            }
+            _ => None,
+        };
     }
     None
+}
+
+fn of_store(error: &store::Error) -> Code {
+    match error {
+        store::Error::NotFound { .. } => Code::Missing,
+        store::Error::ShortObject { .. } | store::Error::TooLarge { .. } => Code::Damaged,
+        _ => Code::Repository,
+    }
 }

@@ -1,1 +1,217 @@
 //! Reading disks into a repository.
+//!
+//! ```text
+//! reader ──4 MiB──> chunker ──pieces──> workers (hash, compress) ──> session
+//!  (used runs only)   (cuts)     └──── in order, bounded ─────────────┘
+//! ```
+//!
+//! [`plan`] looks at the disks (tables, used-block maps) and reads nothing
+//! else; [`run`] moves the data. Memory does not depend on the disks' size but
+//! for 12 bytes per stored chunk, about 80 MB per TB.
+
+mod machine;
+mod pipeline;
+mod reader;
+mod report;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use image::{
+    Config, DiskImage, ImageId, Machine, Manifest, Region, Repository, Session, StoredRegion,
+    Timestamp,
+};
+
+pub use report::Report;
+pub use source::{Source, plan};
+
+use crate::event::{Event, Phase, Sink};
+use crate::inventory;
+
+/// What an image is to be called, and when and by what chance it is made.
+#[derive(Debug, Clone)]
+pub struct Label {
+    /// The operator's name for it; the host name when `None`.
+    pub name: Option<String>,
+    /// When the capture began.
+    pub created: Timestamp,
+    /// Tells images of the same second apart.
+    pub random: u32,
+}
+
+impl Label {
+    /// A label for now.
+    ///
+    /// # Errors
+    /// When the system's random source cannot be read.
+    pub fn now(name: Option<String>) -> anyhow::Result<Self> {
+        let seconds = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
+        let entropy = entropy()?;
+        Ok(Self {
+            name,
+            created: Timestamp::from_unix(seconds),
+            random: u32::from_le_bytes([entropy[0], entropy[1], entropy[2], entropy[3]]),
+        })
+    }
+}
+
+/// 32 bytes of the system's random source.
+fn entropy() -> anyhow::Result<[u8; 32]> {
+    use std::io::Read;
+    let mut bytes = [0; 32];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("cannot read random bytes from /dev/urandom")?;
+    Ok(bytes)
+}
+
+/// Opens the repository at `location` for writing; makes it when the folder
+/// holds none yet.
+///
+/// # Errors
+/// As [`store::open_or_create`], [`Repository::open`], [`Repository::create`].
+pub fn open_or_create(location: &str, sink: &dyn Sink) -> anyhow::Result<Repository> {
+    let store = store::open_or_create(location)?;
+    match Repository::open(store.clone()) {
+        Err(image::Error::NotARepository { .. }) => {
+            let repository = Repository::create(store, Config::new(entropy()?))?;
+            sink.emit(Event::Note {
+                text: format!("made a new repository in {}", repository.location()),
+            });
+            Ok(repository)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Refuses disks that hold the repository, and disks in use unless
+/// `allow_live`; then warns.
+///
+/// # Errors
+/// The reasons, with what to do.
+pub fn check_uses(
+    disk: &inventory::Disk,
+    repository: Option<&Path>,
+    allow_live: bool,
+    sink: &dyn Sink,
+) -> anyhow::Result<()> {
+    let holding = match repository {
+        Some(path) => inventory::Machine::host()
+            .disks_under(path)
+            .unwrap_or_default(),
+        None => Vec::new(),
+    };
+    if holding.contains(&disk.name) {
+        bail!(
+            "{} holds the repository itself: choose a repository on another disk",
+            disk.path.display()
+        );
+    }
+    let uses: Vec<String> = disk.uses.iter().map(ToString::to_string).collect();
+    if uses.is_empty() {
+        return Ok(());
+    }
+    let uses = uses.join(", ");
+    if !allow_live {
+        bail!(
+            "{} is in use: {uses}. Boot the rescue medium and capture from there, or give \
+             --allow-mounted to capture it as it is: then the image is at best what a power \
+             cut would have left, and files being written may be torn",
+            disk.path.display()
+        );
+    }
+    sink.emit(Event::Warning {
+        text: format!(
+            "{} is in use ({uses}): the image is at best what a power cut would have left, \
+             and what is written during the capture may be torn",
+            disk.path.display()
+        ),
+    });
+    Ok(())
+}
+
+/// Captures the planned disks as one image.
+///
+/// # Errors
+/// The disks' or the repository's. Without a manifest there is no image: what
+/// was stored before an error is used by the next capture.
+pub fn run(
+    repository: &Repository,
+    sources: &[Source],
+    label: Label,
+    sink: &dyn Sink,
+) -> anyhow::Result<Report> {
+    let started = Instant::now();
+    let mut session = Session::begin(repository)
+        .with_context(|| format!("cannot begin an image in {}", repository.location()))?;
+    let used: u64 = sources.iter().map(Source::used_bytes).sum();
+    sink.emit(Event::Phase {
+        phase: Phase::Capturing,
+        total: Some(used),
+    });
+    pipeline::run(&mut session, repository.config(), sources, sink)?;
+    let stored = session.finish().context("cannot complete the image")?;
+    let (stats, skipped) = (stored.stats, stored.skipped.clone());
+    let machine = machine::identify(Path::new("/"));
+    let manifest = manifest(sources, &stored.regions, label, machine)?;
+    let image = stored.commit(manifest)?;
+    let report = Report::new(&image, stats, skipped, sources, started.elapsed());
+    report.tell(sink);
+    Ok(report)
+}
+
+fn manifest(
+    sources: &[Source],
+    stored: &[StoredRegion],
+    label: Label,
+    machine: Machine,
+) -> anyhow::Result<Manifest> {
+    let mut stored = stored.iter();
+    let mut disks = Vec::with_capacity(sources.len());
+    for (index, source) in sources.iter().enumerate() {
+        let mut disk: DiskImage = source.describe(u32::try_from(index)?);
+        for region in &source.regions {
+            let Some(stored) = stored.next().filter(|s| s.len == region.len) else {
+                bail!("the repository stored other regions than were captured: a bug, report it");
+            };
+            disk.regions.push(Region {
+                kind: region.kind.clone(),
+                start: region.start,
+                len: region.len,
+                fs: region.fs.clone(),
+                data_bytes: stored.data_bytes,
+                zero_bytes: stored.zero_bytes,
+                free_bytes: stored.free_bytes,
+                root: stored.root,
+            });
+        }
+        disks.push(disk);
+    }
+    let name = label
+        .name
+        .or_else(|| machine.hostname.clone())
+        .unwrap_or_else(|| "unnamed".to_owned());
+    Ok(Manifest {
+        format: image::FORMAT,
+        min_reader: image::FORMAT,
+        id: ImageId::new(label.created, label.random),
+        name,
+        created: label.created,
+        machine,
+        tool: concat!("rescue ", env!("CARGO_PKG_VERSION")).to_owned(),
+        disks,
+    })
+}
+
+/// The folder of a repository's location, when it is one.
+#[must_use]
+pub fn folder_of(location: &str) -> Option<PathBuf> {
+    let path = location.strip_prefix("file://").unwrap_or(location);
+    (!path.contains("://")).then(|| PathBuf::from(path))
+}

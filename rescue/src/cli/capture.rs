@@ -1,11 +1,86 @@
 //! `rescue capture`
 
+use std::path::{Path, PathBuf};
+
+use disk::SectorSize;
+
 use super::Context;
+use crate::capture::{self, Label};
+use crate::event::{Event, Phase};
+use crate::inventory::Machine;
 
 /// Capture disks into a repository.
+///
+/// The disks become one image, complete in itself. What the repository holds
+/// already is not stored again.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Whole disks, or files that hold a disk's bytes.
+    #[arg(required = true, value_name = "DISK")]
+    disks: Vec<PathBuf>,
 
-pub(crate) fn run(_args: Args, _context: &Context) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+    /// Folder of the repository; made when it is not there.
+    #[arg(long, value_name = "REPO")]
+    to: String,
+
+    /// What to call the image; the host name if not given.
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    name: Option<String>,
+
+    /// Capture disks that are in use, as a power cut would leave them.
+    #[arg(long)]
+    allow_mounted: bool,
+
+    /// Sector size of raw files: 512 or 4096.
+    #[arg(long, value_name = "BYTES", default_value = "512", value_parser = parse_sector)]
+    sector_size: SectorSize,
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    match text {
+        "" | "latest" => Err("choose another name".to_owned()),
+        _ if text.len() > 200 => Err("at most 200 bytes".to_owned()),
+        _ if text.chars().any(char::is_control) => Err("no control characters".to_owned()),
+        name => Ok(name.to_owned()),
+    }
+}
+
+fn parse_sector(text: &str) -> Result<SectorSize, String> {
+    let bytes: u32 = text.parse().map_err(|_| "512 or 4096".to_owned())?;
+    SectorSize::try_from(bytes).map_err(|e| e.to_string())
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let sink = &*context.sink;
+    sink.emit(Event::Phase {
+        phase: Phase::Planning,
+        total: None,
+    });
+    let machine = Machine::host();
+    let mut disks = Vec::with_capacity(args.disks.len());
+    for path in &args.disks {
+        let disk = machine.disk_at(path, args.sector_size)?;
+        if disks.contains(&disk) {
+            anyhow::bail!("{} is named twice", disk.path.display());
+        }
+        disks.push(disk);
+    }
+    let folder = capture::folder_of(&args.to);
+    // A folder that is to be made is on the disk of the one above it.
+    let nearest = folder.as_deref().and_then(existing);
+    for disk in &disks {
+        capture::check_uses(disk, nearest, args.allow_mounted, sink)?;
+    }
+    let repository = capture::open_or_create(&args.to, sink)?;
+    let sources = disks
+        .into_iter()
+        .map(|disk| capture::plan(disk, sink))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    capture::run(&repository, &sources, Label::now(args.name)?, sink)?;
+    Ok(())
+}
+
+fn existing(path: &Path) -> Option<&Path> {
+    let full = |p: &&Path| !p.as_os_str().is_empty() && p.exists();
+    path.ancestors().find(full).or(Some(Path::new(".")))
 }

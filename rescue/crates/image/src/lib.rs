@@ -58,5 +58,6 @@ pub use record::{
     decode_record,
 };
 pub use repository::{Image, ImageState, ImageSummary, Repository};
+pub use seal::FORMAT;
 pub use session::{Prepared, PreparedChunk, Session, Stats, StoredRegion};
 pub use time::{ParseTimestampError, Timestamp};

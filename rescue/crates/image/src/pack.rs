@@ -89,8 +89,10 @@ pub(crate) struct ClosedPack {
 }
 
 impl PackBuilder {
-    pub(crate) fn new(kind: PackKind, repo: &RepoId) -> Self {
-        let bytes = header_bytes(kind, repo).to_vec();
+    /// `room` bytes are set aside, so that a pack does not move as it grows.
+    pub(crate) fn new(kind: PackKind, repo: &RepoId, room: usize) -> Self {
+        let mut bytes = Vec::with_capacity(room);
+        bytes.extend_from_slice(&header_bytes(kind, repo));
         let mut hasher = blake3::Hasher::new();
         hasher.update(&bytes);
         Self {

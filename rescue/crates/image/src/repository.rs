@@ -88,6 +88,12 @@ impl Repository {
                 });
             }
         }
+        if !store.list("snap/")?.is_empty() {
+            return Err(Error::Missing {
+                object: format!("{CONFIG} (there are images, so it was lost: restore it)"),
+                location: store.location(),
+            });
+        }
         store.put(CONFIG, &seal::seal(&config)?)?;
         let repository = Self {
             store,

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::{Error, Result};
 
 /// The newest format version this program reads and writes.
-pub(crate) const FORMAT: u32 = 0;
+pub const FORMAT: u32 = 0;
 
 const KEY: &[u8] = b"blake3 ";
 /// Key, 64 digits, line feed.

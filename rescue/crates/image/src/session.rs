@@ -88,11 +88,19 @@ impl Prepared {
         })
     }
 
-    fn len(&self) -> u64 {
+    /// Length in plain bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
         match self {
             Self::Data(chunk) => chunk.len(),
             Self::Zero(len) | Self::Free(len) => *len,
         }
+    }
+
+    /// Whether it has no bytes; a session refuses such a piece.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }
 
@@ -192,7 +200,7 @@ impl OpenPack {
         Self {
             kind,
             number: known.open_pack(kind),
-            builder: PackBuilder::new(kind, &repository.config().repo_id),
+            builder: PackBuilder::new(kind, &repository.config().repo_id, target(kind, repository)),
             chunks: HashMap::new(),
         }
     }
@@ -350,10 +358,7 @@ impl Session {
             PreparedChunk::New(chunk) => chunk,
             PreparedChunk::Known { plain, .. } => self.encoder.encode(id, &plain)?,
         };
-        let target = match kind {
-            PackKind::Data => self.repository.config().pack_target as usize,
-            PackKind::Meta => META_TARGET,
-        };
+        let target = target(kind, &self.repository);
         let pack = self.open(kind);
         let entry = pack.builder.push(&chunk);
         pack.chunks.insert(id, entry);
@@ -538,5 +543,13 @@ impl Session {
             })
             .collect::<Result<_>>()?;
         Stored::check(self, regions)
+    }
+}
+
+/// Packs are closed before they exceed this many bytes.
+fn target(kind: PackKind, repository: &Repository) -> usize {
+    match kind {
+        PackKind::Data => repository.config().pack_target as usize,
+        PackKind::Meta => META_TARGET,
     }
 }
