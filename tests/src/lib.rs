@@ -7,6 +7,7 @@
 
 mod artefact;
 mod compare;
+mod event;
 mod left;
 mod patient;
 mod random;
@@ -17,6 +18,7 @@ mod web;
 
 pub use artefact::{all, artefact, medium, rescue_program, scratch};
 pub use compare::{Compared, same_blocks};
+pub use event::{fact, outcome, phase};
 pub use left::{Left, left_behind};
 pub use patient::{Facts, Patient};
 pub use random::Random;

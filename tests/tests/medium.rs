@@ -1,0 +1,67 @@
+//! The medium reaches its first screen wherever it is put, with 512 MiB of memory.
+
+use anyhow::{Result, ensure};
+use qemu::{Bus, Firmware, Machine};
+use std::time::Duration;
+use tests::{fact, medium};
+
+const BOOT: Duration = Duration::from_secs(40);
+
+#[derive(Clone, Copy)]
+enum As {
+    Cd,
+    UsbStick,
+    IdeCd,
+}
+
+fn reaches_its_first_screen(firmware: Firmware, as_what: As) -> Result<()> {
+    let machine = Machine::new(firmware).memory_mib(512).events();
+    let machine = match as_what {
+        As::Cd => machine.cdrom(medium()?),
+        As::UsbStick => machine.usb_stick(medium()?),
+        As::IdeCd => machine.cdrom_on(medium()?, Bus::Ide),
+    };
+    let mut vm = machine.start()?;
+    let boot = vm.wait_event("boot", BOOT, fact("boot"))?;
+    let consoles = boot["value"]["consoles"].as_array().map_or(0, Vec::len);
+    ensure!(consoles >= 2, "the screen and the serial port, not {boot}");
+    // The first screen is for the operator: it has to ask something.
+    vm.wait_for("rescue ", BOOT)?;
+    vm.wait_for("?", BOOT)?;
+    Ok(())
+}
+
+#[test]
+fn vm_medium_bios_cd() -> Result<()> {
+    reaches_its_first_screen(Firmware::Bios, As::Cd)
+}
+
+#[test]
+fn vm_medium_bios_ide_cd() -> Result<()> {
+    reaches_its_first_screen(Firmware::Bios, As::IdeCd)
+}
+
+#[test]
+fn vm_medium_bios_usb() -> Result<()> {
+    reaches_its_first_screen(Firmware::Bios, As::UsbStick)
+}
+
+#[test]
+fn vm_medium_uefi_cd() -> Result<()> {
+    reaches_its_first_screen(Firmware::Uefi, As::Cd)
+}
+
+#[test]
+fn vm_medium_uefi_usb() -> Result<()> {
+    reaches_its_first_screen(Firmware::Uefi, As::UsbStick)
+}
+
+#[test]
+fn vm_medium_secure_boot_cd() -> Result<()> {
+    reaches_its_first_screen(Firmware::SecureBoot, As::Cd)
+}
+
+#[test]
+fn vm_medium_secure_boot_usb() -> Result<()> {
+    reaches_its_first_screen(Firmware::SecureBoot, As::UsbStick)
+}
