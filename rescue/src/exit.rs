@@ -5,6 +5,8 @@
 
 use std::process::ExitCode;
 
+use crate::restore;
+
 /// Why the command ended. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -65,6 +67,9 @@ pub fn classify(error: &anyhow::Error) -> Code {
 /// The class of one error of a chain, when it has one. Engineers: add your
 /// error type here when you add it.
 fn classify_one(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
+    if let Some(code) = crate::unattended::code(error) {
+        return Some(code);
+    }
     if let Some(error) = error.downcast_ref::<store::Error>() {
         return Some(of_store(error));
     }
@@ -83,7 +88,28 @@ fn classify_one(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
             _ => None,
         };
     }
-    None
+    of_restore(error)
+}
+
+fn of_restore(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
+    if let Some(error) = error.downcast_ref::<restore::Error>() {
+        return error.code();
+    }
+    if let Some(error) = error.downcast_ref::<restore::PlanError>() {
+        return match error {
+            restore::PlanError::Refused(refusal) => Some(refusal.code()),
+            _ => None,
+        };
+    }
+    if let Some(refusal) = error.downcast_ref::<restore::Refusal>() {
+        return Some(refusal.code());
+    }
+    if error.is::<restore::PickError>() {
+        return Some(Code::Ambiguous);
+    }
+    error
+        .is::<restore::NotConfirmed>()
+        .then_some(Code::NotConfirmed)
 }
 
 fn of_store(error: &store::Error) -> Code {

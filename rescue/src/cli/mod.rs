@@ -8,8 +8,10 @@ mod show;
 mod verify;
 mod worker;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::event::{Event, Sink};
@@ -58,6 +60,20 @@ pub(crate) struct Context {
     pub(crate) json: bool,
     /// Where progress goes.
     pub(crate) sink: Box<dyn Sink>,
+}
+
+/// Parses `--sector-size`.
+pub(crate) fn parse_sector(text: &str) -> Result<disk::SectorSize, String> {
+    let bytes: u32 = text.parse().map_err(|_| "512 or 4096".to_owned())?;
+    disk::SectorSize::try_from(bytes).map_err(|e| e.to_string())
+}
+
+/// Writes an answer to standard output; unlike `print!`, a closed pipe is an
+/// error and no panic.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.context("writing to standard output")
 }
 
 /// Parses the command line, runs it, maps the outcome to an exit code.

@@ -1,11 +1,156 @@
 //! `rescue restore`
 
+use std::io::{BufRead, IsTerminal};
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use disk::SectorSize;
+use image::Repository;
+
 use super::Context;
+use crate::event::{Event, Phase};
+use crate::inventory::{Disk, Machine};
+use crate::restore::{self, Discard, NotConfirmed, Options, Plan, Resume, Verify};
 
 /// Bring an image back onto a disk.
+///
+/// Prints the plan first, and asks for the disk's serial number before it
+/// writes. An interrupted restore is continued by the same command.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// "latest", an image's id or the beginning of one, or a name.
+    #[arg(value_name = "IMAGE")]
+    image: String,
 
-pub(crate) fn run(_args: Args, _context: &Context) -> anyhow::Result<()> {
-    anyhow::bail!("not built yet")
+    /// The repository: a folder, or an http:// address.
+    #[arg(long, value_name = "REPO")]
+    from: String,
+
+    /// The disk to overwrite: a whole block device, or an existing raw file.
+    #[arg(long, value_name = "DISK")]
+    to: PathBuf,
+
+    /// Which disk of the image, when it has several (from 0).
+    #[arg(long, value_name = "N")]
+    disk: Option<u32>,
+
+    /// Print the plan and stop: nothing is written.
+    #[arg(long)]
+    plan: bool,
+
+    /// Do not ask: the disk may be erased.
+    #[arg(long)]
+    yes: bool,
+
+    /// Read everything back and compare before the disk is made bootable.
+    #[arg(long)]
+    verify: bool,
+
+    /// Tell the disk first that it holds nothing (TRIM).
+    #[arg(long)]
+    discard: bool,
+
+    /// Begin again even if an interrupted restore could be continued.
+    #[arg(long)]
+    start_over: bool,
+
+    /// Sector size a raw file stands for: 512 or 4096.
+    #[arg(long, value_name = "BYTES", default_value = "512", value_parser = super::parse_sector)]
+    sector_size: SectorSize,
+}
+
+impl Args {
+    fn options(&self) -> Options {
+        Options {
+            verify: if self.verify {
+                Verify::ReadBack
+            } else {
+                Verify::No
+            },
+            discard: if self.discard {
+                Discard::Target
+            } else {
+                Discard::No
+            },
+            resume: if self.start_over {
+                Resume::StartOver
+            } else {
+                Resume::IfSame
+            },
+            machine: Machine::host(),
+        }
+    }
+}
+
+pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
+    let sink = &*context.sink;
+    sink.emit(Event::Phase {
+        phase: Phase::Planning,
+        total: None,
+    });
+    let repository = Repository::open(store::open(&args.from)?)?;
+    let image = repository.image(&args.image)?;
+    let options = args.options();
+    let target = options.machine.disk_at(&args.to, args.sector_size)?;
+    let disk = restore::pick_disk(&image, args.disk)?;
+    let plan = restore::plan(&repository, &image, disk, &target, &options)?;
+    show(&plan, context)?;
+    if args.plan {
+        return Ok(());
+    }
+    if !args.yes {
+        confirm(&target)?;
+    }
+    let report = restore::execute(plan, sink)?;
+    sink.emit(Event::Fact {
+        name: "report".to_owned(),
+        value: serde_json::to_value(&report).context("writing the report")?,
+    });
+    sink.emit(Event::Done {
+        summary: report.to_string(),
+    });
+    Ok(())
+}
+
+fn show(plan: &Plan, context: &Context) -> anyhow::Result<()> {
+    if context.json {
+        context.sink.emit(Event::Fact {
+            name: "plan".to_owned(),
+            value: serde_json::to_value(plan).context("writing the plan")?,
+        });
+        return Ok(());
+    }
+    super::print(&plan.to_string())
+}
+
+/// Asks for the serial number (the path of a disk that has none).
+fn confirm(target: &Disk) -> anyhow::Result<()> {
+    let wanted = target.confirmation();
+    let refused = |reason: &str| NotConfirmed {
+        target: target.path.display().to_string(),
+        reason: reason.to_owned(),
+    };
+    let input = std::io::stdin();
+    if !input.is_terminal() {
+        let reason = "nobody to ask: standard input is no terminal; give --yes if it may be erased";
+        return Err(refused(reason).into());
+    }
+    let what = match target.serial {
+        Some(_) => "serial number",
+        None => "path (it has no serial number)",
+    };
+    super::print(&format!(
+        "\nTo erase {}, type its {what}, {wanted}: ",
+        target.describe()
+    ))?;
+    let mut line = String::new();
+    input
+        .lock()
+        .read_line(&mut line)
+        .context("reading the answer")?;
+    match line.trim() {
+        typed if typed == wanted => Ok(()),
+        "" => Err(refused("nothing was typed").into()),
+        _ => Err(refused("what was typed is something else").into()),
+    }
 }

@@ -17,6 +17,7 @@ mod journal;
 mod options;
 mod plan;
 mod pool;
+mod preflight;
 mod refusal;
 mod report;
 mod summary;
@@ -32,8 +33,8 @@ use std::time::Instant;
 
 pub use error::Error;
 pub use options::{Discard, Options, Resume, Verify};
-pub use plan::{Plan, already_carries, plan};
-pub use refusal::{PlanError, Reason, Refusal};
+pub use plan::{Plan, already_carries, pick_disk, plan};
+pub use refusal::{NotConfirmed, PickError, PlanError, Reason, Refusal};
 pub use report::{Checked, Report};
 pub use summary::{PartitionLine, Summary};
 

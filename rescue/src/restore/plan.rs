@@ -7,7 +7,8 @@ use image::{DiskImage, Image, Repository};
 
 use super::journal::{self, Journal};
 use super::options::{Options, Resume};
-use super::refusal::{PlanError, Reason, Refusal};
+use super::preflight;
+use super::refusal::{PickError, PlanError, Reason, Refusal};
 use super::summary::Summary;
 use super::units::Units;
 use super::withheld::{Withheld, withhold};
@@ -56,6 +57,7 @@ pub fn plan(
             reasons,
         }));
     };
+    let needs = preflight::check(repository, disk)?;
     let unreadable = |source| PlanError::Target {
         target: target.path.display().to_string(),
         source,
@@ -69,6 +71,7 @@ pub fn plan(
     let carries = carries(&found, disk);
     let mut summary = Summary::new(repository, image, disk, target, options);
     summary.changes = fitted.changes;
+    summary.fetch_bytes = needs.stored_bytes;
     summary.describe_target(&found, carries);
     summary.describe_journal(resume.as_ref(), other.as_ref());
     Ok(Plan {
@@ -82,6 +85,32 @@ pub fn plan(
         resume,
         summary,
     })
+}
+
+/// The disk of `image` that is meant: number `wanted`, or the only one.
+///
+/// # Errors
+/// There is no such disk, or several and none was named.
+pub fn pick_disk(image: &Image, wanted: Option<u32>) -> Result<&DiskImage, PickError> {
+    let disks = &image.manifest.disks;
+    let list = || {
+        let line = |d: &DiskImage| {
+            let size = disk::human_bytes(d.size);
+            format!("{} ({}, {size})", d.index, d.source)
+        };
+        disks.iter().map(line).collect::<Vec<_>>().join(", ")
+    };
+    match (wanted, disks.as_slice()) {
+        (None, [only]) => Ok(only),
+        (None, _) => Err(PickError::Several { disks: list() }),
+        (Some(index), _) => disks
+            .iter()
+            .find(|disk| disk.index == index)
+            .ok_or_else(|| PickError::None {
+                index,
+                disks: list(),
+            }),
+    }
 }
 
 /// What speaks against the target without looking at the image's contents.

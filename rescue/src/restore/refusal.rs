@@ -31,6 +31,36 @@ pub enum PlanError {
     },
 }
 
+/// Which of an image's disks is meant cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PickError {
+    /// It has several.
+    #[error("the image has several disks: {disks}; name one with --disk N")]
+    Several {
+        /// All of them, in words.
+        disks: String,
+    },
+    /// It has no such disk.
+    #[error("the image has no disk {index}; it has: {disks}")]
+    None {
+        /// The number asked for.
+        index: u32,
+        /// All of them, in words.
+        disks: String,
+    },
+}
+
+/// The operator did not confirm that the target may be erased.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{target} is left as it is: erasing it was not confirmed ({reason})")]
+pub struct NotConfirmed {
+    /// Its path.
+    pub target: String,
+    /// What was typed, or why nothing could be asked.
+    pub reason: String,
+}
+
 /// Everything that speaks against a target, together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("cannot restore to {target}: {}", list(.reasons))]

@@ -40,6 +40,8 @@ pub struct Summary {
     pub already_carries: bool,
     /// The partitions that come.
     pub partitions: Vec<PartitionLine>,
+    /// Stored bytes to read from the repository, at most.
+    pub fetch_bytes: u64,
     /// Bytes of data to write, gaps included.
     pub data_bytes: u64,
     /// Bytes that will be zero.
@@ -104,6 +106,7 @@ impl Summary {
             now: String::new(),
             already_carries: false,
             partitions: disk.regions.iter().filter_map(partition_line).collect(),
+            fetch_bytes: 0,
             data_bytes: sum(|r| r.data_bytes),
             zero_bytes: sum(|r| r.zero_bytes),
             free_bytes: sum(|r| r.free_bytes),
@@ -262,10 +265,10 @@ impl Summary {
 
     fn fmt_work(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (data, zero) = (human_bytes(self.data_bytes), human_bytes(self.zero_bytes));
-        let free = human_bytes(self.free_bytes);
+        let (free, fetch) = (human_bytes(self.free_bytes), human_bytes(self.fetch_bytes));
         writeln!(
             f,
-            "Work: {data} of data to write, {zero} of zeros; {free} is free space."
+            "Work: {fetch} to fetch, {data} of data to write, {zero} of zeros; {free} is free."
         )?;
         if let Some(done) = self.resumes_at {
             writeln!(

@@ -120,7 +120,8 @@ impl Error {
 
     /// A store error about an object that must exist because another one
     /// refers to it: "not found" and "too short" become what they mean here.
-    pub(crate) fn required(error: store::Error) -> Self {
+    #[must_use]
+    pub fn required(error: store::Error) -> Self {
         match error {
             store::Error::NotFound { location, name } => Self::Missing {
                 object: name,

@@ -72,24 +72,13 @@ pub(super) fn fetch(shared: &Shared<'_>, out: &Producer<'_, Fetched>) -> Result<
         let part = buf.get_mut(..read.len).unwrap_or_default();
         store
             .read_range(&name, read.offset, part)
-            .map_err(|source| image_error(shared, &read, missing(shared, source)))?;
+            .map_err(|e| image_error(shared, &read, image::Error::required(e)))?;
         shared.counted(|counts| counts.fetched += read.len as u64);
         if !out.push(Fetched { read, buf }) {
             return Ok(());
         }
     }
     Ok(())
-}
-
-/// A pack a map refers to must exist: what the store cannot find is missing.
-fn missing(shared: &Shared<'_>, source: store::Error) -> image::Error {
-    match source {
-        store::Error::NotFound { name, .. } => image::Error::Missing {
-            object: name,
-            location: shared.plan.repository.location(),
-        },
-        other => image::Error::Store(other),
-    }
 }
 
 fn image_error(shared: &Shared<'_>, read: &Read, source: image::Error) -> Error {
