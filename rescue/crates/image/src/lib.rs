@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod check_pack;
 mod chunker;
 mod commit;
 mod config;
@@ -39,6 +40,7 @@ mod session;
 mod tables;
 mod time;
 mod upload;
+mod verify;
 
 pub use chunker::{Chunker, Piece, SMALL_FREE_RUN};
 pub use commit::Stored;
@@ -61,3 +63,4 @@ pub use repository::{Image, ImageState, ImageSummary, Repository};
 pub use seal::FORMAT;
 pub use session::{Prepared, PreparedChunk, Session, Stats, StoredRegion};
 pub use time::{ParseTimestampError, Timestamp};
+pub use verify::{CheckReport, Fault, Scope};

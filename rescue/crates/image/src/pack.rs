@@ -15,7 +15,7 @@ use store::Store;
 
 use crate::bytes::Fields;
 use crate::objects::{PackKind, pack_name};
-use crate::record::{EncodedChunk, MAX_META, RECORD_HEADER_LEN};
+use crate::record::{EncodedChunk, MAX_META};
 use crate::{ChunkId, Error, Locator, PackId, RepoId, Result};
 
 pub(crate) const PACK_HEADER_LEN: usize = 64;
@@ -264,9 +264,4 @@ fn parse_table(name: &str, table_at: u64, bytes: &[u8], count: usize) -> Result<
         ));
     }
     Ok(entries)
-}
-
-/// Rough stored size of a chunk of `raw` plain bytes that will not compress.
-pub(crate) const fn worst_record(raw: usize) -> usize {
-    raw + RECORD_HEADER_LEN + ENTRY_LEN
 }

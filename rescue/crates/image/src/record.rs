@@ -133,6 +133,15 @@ impl RecordHeader {
         })
     }
 
+    /// The id of the plain bytes of `record`; `None` when it is damaged.
+    pub(crate) fn plain_id(&self, record: &[u8], decoder: &mut Decoder) -> Option<ChunkId> {
+        let mut plain = vec![0; self.raw_len as usize];
+        let stored = record.get(RECORD_HEADER_LEN..)?;
+        decode_stored("", 0, self, stored, decoder, &mut plain).ok()?;
+        let id = ChunkId::of(&plain);
+        id.as_bytes().starts_with(&self.id_prefix).then_some(id)
+    }
+
     fn to_bytes(self) -> [u8; RECORD_HEADER_LEN] {
         let mut out = [0; RECORD_HEADER_LEN];
         out[..4].copy_from_slice(MAGIC);

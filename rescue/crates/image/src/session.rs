@@ -14,7 +14,7 @@ use crate::index::IndexPart;
 use crate::known::{KnownChunks, PackNumber};
 use crate::map::{EntryKind, PAGE_SPAN, PageBuilder, Root};
 use crate::objects::{PackKind, pack_name};
-use crate::pack::{MAX_ENTRIES, PackBuilder, TableEntry, read_table, worst_record};
+use crate::pack::{MAX_ENTRIES, PackBuilder, TableEntry, read_table};
 use crate::record::{BLOCK, MAX_CHUNK};
 use crate::tables::TableCache;
 use crate::upload::Uploader;
@@ -366,8 +366,7 @@ impl Session {
             pack: pack.number,
             entry,
         };
-        let full = pack.builder.len() + worst_record(MAX_CHUNK) > target
-            || pack.builder.entries() >= MAX_ENTRIES;
+        let full = pack.builder.len() >= target || pack.builder.entries() >= MAX_ENTRIES;
         if full {
             self.close(kind)?;
         }
@@ -546,7 +545,7 @@ impl Session {
     }
 }
 
-/// Packs are closed before they exceed this many bytes.
+/// Packs are closed when they have this many bytes.
 fn target(kind: PackKind, repository: &Repository) -> usize {
     match kind {
         PackKind::Data => repository.config().pack_target as usize,

@@ -38,7 +38,7 @@ fn a_disk_round_trips_through_a_reopened_repository() {
     let (bytes, free) = disk_bytes();
     let table = noise(5 * B + 512, 2);
     let (image, _) = capture(&repository, "a", 1, &[(&table, &[]), (&bytes, &free)]);
-    assert!(names(&store, "packs/").len() > 2, "several packs");
+    assert!(names(&store, "packs/").len() >= 2, "several packs");
 
     let repository = Repository::open(store).unwrap();
     let found = repository.image("latest").unwrap();
