@@ -3,17 +3,29 @@
 use disk::Extent;
 
 use super::View;
-use super::descriptors::{self, BitmapState, Group};
+use super::descriptors::{BitmapState, Group};
 use super::superblock::{Checksums, Superblock, crc32c_raw};
 use crate::error::Stop;
 use crate::free::{FreeRuns, zero_runs};
 use crate::{Consistency, Mapped};
 
-/// Maps a cleanly unmounted filesystem.
-pub(crate) fn map(view: &View<'_>) -> Result<Mapped, Stop> {
-    let groups = descriptors::load(view)?;
-    let metadata = Metadata::collect(view.sb, &groups);
-    let mut walk = Walk::new(view, &groups, &metadata);
+/// Maps a filesystem by its `groups`. With `older`, the descriptors as they lie
+/// on disk under the view's journal, their bitmaps count as well.
+pub(crate) fn map(
+    view: &View<'_>,
+    groups: &[Group],
+    older: Option<&[Group]>,
+) -> Result<Mapped, Stop> {
+    let metadata = Metadata::collect(view.sb, groups);
+    let mut walk = Walk {
+        view,
+        groups,
+        older,
+        metadata: &metadata,
+        free: FreeRuns::new(),
+        damaged: 0,
+        unsure: 0,
+    };
     for number in 0..view.sb.groups {
         walk.group(number)?;
     }
@@ -124,6 +136,7 @@ fn base_blocks(sb: &Superblock, number: u64) -> u64 {
 struct Walk<'a> {
     view: &'a View<'a>,
     groups: &'a [Group],
+    older: Option<&'a [Group]>,
     metadata: &'a Metadata,
     free: FreeRuns,
     /// Groups taken as fully used because their bitmap is damaged.
@@ -132,27 +145,19 @@ struct Walk<'a> {
     unsure: u64,
 }
 
-impl<'a> Walk<'a> {
-    fn new(view: &'a View<'a>, groups: &'a [Group], metadata: &'a Metadata) -> Self {
-        Self {
-            view,
-            groups,
-            metadata,
-            free: FreeRuns::new(),
-            damaged: 0,
-            unsure: 0,
-        }
-    }
-
+impl Walk<'_> {
     fn group(&mut self, number: u64) -> Result<(), Stop> {
         let sb = self.view.sb;
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         let Some(group) = self.groups.get(index) else {
             return Ok(());
         };
-        let Some(bits) = self.bits(number, group)? else {
+        let Some(mut bits) = self.bits(number, group)? else {
             return Ok(());
         };
+        if let Some(older) = self.older.and_then(|all| all.get(index)) {
+            self.add_older(&mut bits, older)?;
+        }
         let (start, blocks) = (sb.group_start(number), sb.group_blocks(number));
         for (bit, len) in zero_runs(&bits, blocks.div_ceil(sb.cluster_ratio)) {
             let first = bit * sb.cluster_ratio;
@@ -196,8 +201,29 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// Adds what the bitmap under the journal's copy calls used. It needs no
+    /// checksum: it can only add.
+    fn add_older(&self, bits: &mut [u8], older: &Group) -> Result<(), Stop> {
+        let replaced = self.view.overlay.is_some_and(|o| o.has(older.block_bitmap));
+        if !replaced || !matches!(older.state, BitmapState::OnDisk { .. }) {
+            return Ok(());
+        }
+        let on_disk = self.view.on_disk("block bitmap", older.block_bitmap)?;
+        for (bit, older) in bits.iter_mut().zip(on_disk) {
+            *bit |= older;
+        }
+        Ok(())
+    }
+
     fn finish(self) -> Mapped {
         let mut notes = Vec::new();
+        if self.older.is_some() {
+            notes.push(
+                "its journal has not been replayed; the map covers the filesystem as it is and \
+                 as the journal will make it"
+                    .to_owned(),
+            );
+        }
         if self.damaged > 0 {
             notes.push(format!(
                 "{} of {} block groups have a damaged bitmap or descriptor and are captured \
@@ -216,7 +242,10 @@ impl<'a> Walk<'a> {
         Mapped {
             block_size: self.view.sb.block_size,
             free,
-            consistency: Consistency::Clean,
+            consistency: match self.older {
+                Some(_) => Consistency::JournalOverlay,
+                None => Consistency::Clean,
+            },
             notes,
         }
     }

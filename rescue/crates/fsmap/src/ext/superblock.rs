@@ -14,11 +14,10 @@ pub(crate) const LEN: u64 = 1024;
 
 const MAX_GROUPS: u64 = 1 << 20;
 
-pub(crate) const COMPAT_JOURNAL: u32 = 0x4;
+const COMPAT_JOURNAL: u32 = 0x4;
 const COMPAT_SPARSE_SUPER2: u32 = 0x200;
-pub(crate) const COMPAT_FAST_COMMIT: u32 = 0x400;
 
-pub(crate) const INCOMPAT_RECOVER: u32 = 0x4;
+const INCOMPAT_RECOVER: u32 = 0x4;
 const INCOMPAT_JOURNAL_DEV: u32 = 0x8;
 const INCOMPAT_META_BG: u32 = 0x10;
 const INCOMPAT_64BIT: u32 = 0x80;
@@ -76,14 +75,14 @@ pub(crate) struct Superblock {
     /// First descriptor block placed the meta_bg way; `u64::MAX` without it.
     pub(crate) first_meta_bg: u64,
     pub(crate) checksums: Checksums,
-    pub(crate) compat: u32,
-    pub(crate) incompat: u32,
+    compat: u32,
+    incompat: u32,
     ro_compat: u32,
     state: u16,
     backup_groups: [u32; 2],
     /// Inode of the journal; 0 when there is none inside.
     pub(crate) journal_inode: u64,
-    /// `i_block` of the journal inode and its size, kept as a spare copy.
+    /// `i_block` of the journal's inode, kept as a spare copy.
     pub(crate) journal_backup: [u8; 60],
 }
 
@@ -199,13 +198,33 @@ impl Superblock {
     pub(crate) fn distrust(&self) -> Option<&'static str> {
         if self.incompat & INCOMPAT_JOURNAL_DEV != 0 {
             Some("this is the external journal of another filesystem")
-        } else if self.state & STATE_ERRORS != 0 {
+        } else if self.has_errors() {
             Some("the kernel recorded errors in this filesystem; run e2fsck")
         } else if self.state & STATE_VALID == 0 && !self.needs_recovery() {
             Some("it was not unmounted cleanly and has no journal; run e2fsck")
         } else {
             None
         }
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.state & STATE_ERRORS != 0
+    }
+
+    pub(crate) fn has_journal(&self) -> bool {
+        self.compat & COMPAT_JOURNAL != 0
+    }
+
+    /// Whether groups and their structures lie in the same places.
+    pub(crate) fn same_geometry(&self, other: &Self) -> bool {
+        let places = |sb: &Self| {
+            (
+                (sb.block_size, sb.blocks, sb.blocks_per_group),
+                (sb.cluster_ratio, sb.inodes_per_group, sb.inode_size),
+                (sb.desc_size, sb.first_meta_bg, sb.checksums),
+            )
+        };
+        places(self) == places(other)
     }
 
     pub(crate) fn needs_recovery(&self) -> bool {

@@ -8,7 +8,7 @@ use crate::partclone::{self, free_blocks};
 use crate::tools::{Image, run, write_file};
 
 /// A filled filesystem of `mib` MiB, with holes where files were deleted.
-fn make(mib: u64, options: &[&str]) -> Image {
+pub(crate) fn make(mib: u64, options: &[&str]) -> Image {
     let image = Image::sparse(mib << 20);
     let tree = image.tree(300, 3);
     let arg = image.arg();
@@ -28,7 +28,7 @@ fn make(mib: u64, options: &[&str]) -> Image {
     image
 }
 
-fn debugfs(image: &Image, commands: &str) -> String {
+pub(crate) fn debugfs(image: &Image, commands: &str) -> String {
     let script = image.beside("commands");
     write_file(&script, commands.as_bytes());
     run(
@@ -39,7 +39,7 @@ fn debugfs(image: &Image, commands: &str) -> String {
 
 /// Free blocks by dumpe2fs, which works out uninitialised groups for itself.
 /// With bigalloc it names the first block of each cluster.
-fn dumpe2fs_free(image: &Image) -> BTreeSet<u64> {
+pub(crate) fn dumpe2fs_free(image: &Image) -> BTreeSet<u64> {
     let text = run("dumpe2fs", &[&image.arg()]);
     let number = |key: &str| -> Option<u64> {
         let value = text.lines().find_map(|line| line.strip_prefix(key))?;
@@ -61,7 +61,7 @@ fn dumpe2fs_free(image: &Image) -> BTreeSet<u64> {
     free
 }
 
-fn map_free(map: &FsMap, blocks: u64) -> BTreeSet<u64> {
+pub(crate) fn map_free(map: &FsMap, blocks: u64) -> BTreeSet<u64> {
     let free = free_blocks(map, map.block_size, blocks);
     (0..blocks).filter(|b| free[*b as usize]).collect()
 }

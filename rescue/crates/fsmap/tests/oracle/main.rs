@@ -8,6 +8,7 @@
 
 mod ext;
 mod fat;
+mod journal;
 mod ntfs;
 mod partclone;
 mod swap;
