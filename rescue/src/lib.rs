@@ -12,3 +12,4 @@ pub mod init;
 pub mod inventory;
 pub mod restore;
 pub mod ui;
+pub mod unattended;

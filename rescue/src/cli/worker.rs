@@ -1,8 +1,10 @@
 //! `rescue worker`
 
+use anyhow::Context as _;
+
 use super::Context;
-use crate::init::role::{self, Role};
-use crate::init::{devices, network};
+use crate::init::role::{self, Request, Role};
+use crate::init::{devices, network, prompt, work};
 
 /// A part of the rescue medium; PID 1 starts it.
 #[derive(Debug, clap::Args)]
@@ -17,10 +19,13 @@ pub(crate) fn run(args: Args, _context: &Context) -> anyhow::Result<()> {
     match args.role {
         Role::Devices => devices::run(),
         Role::Network => network::run(),
-        Role::Main => anyhow::bail!("not built yet"),
-        Role::Prompt => anyhow::bail!("not built yet"),
-        Role::Shell => {
-            Err(anyhow::Error::from(role::become_shell()).context("starting the medium's shell"))
-        }
+        Role::Main => end_with(work::run()?),
+        Role::Prompt => end_with(prompt::run()?),
+        Role::Shell => Err(role::become_shell()).context("starting the medium's shell"),
     }
+}
+
+/// Ends this process so that PID 1 knows what is wanted.
+fn end_with(request: Request) -> ! {
+    std::process::exit(i32::from(request as u8))
 }

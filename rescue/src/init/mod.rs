@@ -19,11 +19,15 @@ pub mod dhcp;
 pub mod modules;
 pub mod mounts;
 pub mod network;
+pub mod places;
 pub mod port;
+pub mod prompt;
 pub mod role;
 pub mod state;
 mod supervisor;
 pub mod volumes;
+pub mod work;
+pub mod world;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -1,11 +1,12 @@
 //! Renderers of events: lines and progress for people, JSON for machines.
 
 mod bar;
+pub mod dialogue;
 mod json;
 mod pace;
 mod text;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use crate::event::Sink;
@@ -51,4 +52,12 @@ pub(crate) fn failure(chain: &str) -> String {
         text.push_str(&format!("  because: {cause}\n"));
     }
     text
+}
+
+/// Shows `text` on standard output. Unlike `print!` it does not end the
+/// program when the terminal is gone: a restore must go on.
+pub(crate) fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
 }

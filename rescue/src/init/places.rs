@@ -1,0 +1,221 @@
+//! From "label:RESCUE/backup" to a folder that can be read: finding and
+//! mounting what holds repositories and plans.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use super::network::{self, Network};
+use super::state::Board;
+use super::volumes::{self, LABEL, Volume};
+use crate::unattended::Place;
+
+/// How long a disk that is asked for by name may take to appear.
+const DISK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a DHCP server may take.
+const NETWORK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A repository that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The volume it is on, in words.
+    pub on: String,
+    /// The folder, as [`store::open`] takes it.
+    pub location: String,
+}
+
+#[derive(Deserialize)]
+struct MediumFile {
+    volume: String,
+}
+
+/// The volume identifier of the medium this was booted from; `None` when it
+/// was no medium (a network boot without one).
+#[must_use]
+pub fn medium_label() -> Option<String> {
+    let bytes = fs::read("/etc/rescue/medium.json").ok()?;
+    let medium: MediumFile = serde_json::from_slice(&bytes).ok()?;
+    Some(medium.volume.trim_end().to_owned()).filter(|v| !v.is_empty())
+}
+
+/// The volume of the medium, when it is there.
+#[must_use]
+pub fn medium(volumes: &[Volume]) -> Option<&Volume> {
+    let label = medium_label()?;
+    let is_it = |v: &&Volume| {
+        v.kind == fsmap::FsKind::Iso9660 && v.label.as_deref() == Some(label.as_str())
+    };
+    volumes.iter().find(is_it)
+}
+
+/// Those labelled [`LABEL`].
+#[must_use]
+pub fn labelled<'a>(volumes: &'a [Volume], label: &str) -> Vec<&'a Volume> {
+    let has = |v: &&Volume| v.label.as_deref() == Some(label);
+    volumes.iter().filter(has).collect()
+}
+
+/// Makes a place readable: waits for its disk or the network, mounts it. The
+/// answer is what [`store::open`] takes.
+///
+/// # Errors
+/// When it does not appear, or several could be meant.
+pub fn resolve(place: &Place) -> anyhow::Result<String> {
+    match place {
+        Place::Http(address) => {
+            wait_for_network()?;
+            Ok(address.clone())
+        }
+        Place::Path(path) => Ok(path.display().to_string()),
+        Place::Medium(folder) => {
+            let found = wait_for(|volumes| medium(volumes).cloned().into_iter().collect())?;
+            let Some(volume) = found.first() else {
+                bail!("the medium this was booted from is not there: put it back, and try again");
+            };
+            Ok(volumes::mount(volume)?.join(folder).display().to_string())
+        }
+        Place::Label { label, folder } => on_label(label, folder),
+    }
+}
+
+fn on_label(label: &str, folder: &Path) -> anyhow::Result<String> {
+    let found = wait_for(|volumes| labelled(volumes, label).into_iter().cloned().collect())?;
+    if found.is_empty() {
+        bail!("no file system labelled {label} was found: attach the disk that has it");
+    }
+    let mut folders = Vec::new();
+    for volume in &found {
+        let path = volumes::mount(volume)?.join(folder);
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    match folders.as_slice() {
+        [one] => Ok(one.display().to_string()),
+        [] => bail!(
+            "there is no folder /{} on {}",
+            folder.display(),
+            names(&found)
+        ),
+        _ => bail!(
+            "{} all have a folder /{}: detach those that are not meant",
+            names(&found),
+            folder.display()
+        ),
+    }
+}
+
+fn names(volumes: &[Volume]) -> String {
+    let names: Vec<String> = volumes.iter().map(Volume::describe).collect();
+    names.join(" and ")
+}
+
+/// Volumes that `pick` finds, as soon as it finds any.
+fn wait_for(pick: impl Fn(&[Volume]) -> Vec<Volume>) -> anyhow::Result<Vec<Volume>> {
+    let found = Board::system()
+        .wait_for(DISK_PATIENCE, |_| {
+            Some(pick(&volumes::list())).filter(|v| !v.is_empty())
+        })
+        .context("waiting for disks")?;
+    Ok(found.unwrap_or_default())
+}
+
+fn wait_for_network() -> anyhow::Result<()> {
+    let board = Board::system();
+    let up = |board: &Board| board.read::<Network>(network::STATE).filter(Network::is_up);
+    if board
+        .wait_for(NETWORK_PATIENCE, up)
+        .context("waiting for the network")?
+        .is_some()
+    {
+        return Ok(());
+    }
+    let state: Network = board.read(network::STATE).unwrap_or_default();
+    let lines = state.lines();
+    if lines.is_empty() {
+        bail!("this machine has no wired network link with a driver");
+    }
+    bail!(
+        "no network address within {} s; the links are:\n{}",
+        NETWORK_PATIENCE.as_secs(),
+        lines.join("\n")
+    )
+}
+
+/// Every repository on a local file system. Volumes without one are let go,
+/// because they may be what is restored onto.
+#[must_use]
+pub fn repositories() -> Vec<Found> {
+    let volumes = volumes::list();
+    let booted_from = medium(&volumes).cloned();
+    let mut found: Vec<Found> = Vec::new();
+    for volume in &volumes {
+        let Ok(root) = volumes::mount(volume) else {
+            continue;
+        };
+        let folders = repositories_below(&root);
+        let keep = volume.label.as_deref() == Some(LABEL) || booted_from.as_ref() == Some(volume);
+        if folders.is_empty() && !keep {
+            // Still in use only if something else looks at it, too.
+            let _ = volumes::release(volume);
+        }
+        found.extend(folders.into_iter().map(|folder| Found {
+            on: volume.describe(),
+            location: folder.display().to_string(),
+        }));
+    }
+    found
+}
+
+/// Folders that look like repositories: `root` itself and two levels below.
+fn repositories_below(root: &Path) -> Vec<PathBuf> {
+    /// No folder with more entries than this is searched.
+    const MANY: usize = 1000;
+    let mut found = Vec::new();
+    let mut level = vec![root.to_owned()];
+    for _ in 0..3 {
+        let mut next = Vec::new();
+        for folder in level {
+            if looks_like_repository(&folder) {
+                found.push(folder);
+                continue;
+            }
+            let entries = fs::read_dir(&folder)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .take(MANY);
+            let folders = entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
+            next.extend(folders.map(|e| e.path()));
+        }
+        level = next;
+    }
+    found.sort_unstable();
+    found
+}
+
+fn looks_like_repository(folder: &Path) -> bool {
+    folder.join("config").is_file() && folder.join("snap").is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_are_found_two_levels_deep() {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["a/repo", "b", "c/d/e"] {
+            let folder = root.path().join(folder);
+            fs::create_dir_all(folder.join("snap")).unwrap();
+            fs::write(folder.join("config"), "x").unwrap();
+        }
+        fs::create_dir_all(root.path().join("etc/config")).unwrap();
+        let found = repositories_below(root.path());
+        assert_eq!(found, [root.path().join("a/repo"), root.path().join("b")]);
+    }
+}

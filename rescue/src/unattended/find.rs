@@ -1,0 +1,164 @@
+//! Where plans come from: the address on the kernel command line, a file
+//! system labelled RESCUE, the medium; in this order.
+
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::plan::{LARGEST, Plan, PlanError, parse};
+use crate::init::cmdline::Cmdline;
+use crate::init::places;
+use crate::init::volumes::{self, LABEL, Volume};
+
+/// The file's name wherever it is searched.
+const FILE: &str = "rescue.toml";
+
+/// A plan as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Where, for people.
+    pub origin: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Whether the kernel command line asks for the dialogue whatever there is.
+#[must_use]
+pub fn is_switched_off(cmdline: &Cmdline) -> bool {
+    cmdline.value("rescue.config") == Some("none")
+}
+
+/// Every plan there is now, the one that counts first.
+///
+/// # Errors
+/// When the command line names one that cannot be had: another one must not
+/// take its place.
+pub fn gather(cmdline: &Cmdline, volumes: &[Volume]) -> anyhow::Result<Vec<Found>> {
+    let mut found = Vec::new();
+    if let Some(address) = cmdline.value("rescue.config") {
+        found.push(Found {
+            origin: address.to_owned(),
+            text: fetch(address)
+                .with_context(|| format!("fetching the unattended plan {address}"))?,
+        });
+    }
+    let mut places = places::labelled(volumes, LABEL);
+    places.extend(places::medium(volumes));
+    for volume in places {
+        let root = volumes::mount(volume)?;
+        let path = root.join(FILE);
+        if let Some(text) = read(&path)? {
+            found.push(Found {
+                origin: format!("{FILE} on {}", volume.describe()),
+                text,
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn fetch(address: &str) -> anyhow::Result<String> {
+    let named = address
+        .strip_prefix("http://")
+        .and_then(|rest| rest.rsplit_once('/'));
+    let Some((_, name)) = named.filter(|(_, name)| !name.is_empty()) else {
+        bail!("expected http://server/folder/{FILE}");
+    };
+    let folder = address.strip_suffix(name).unwrap_or(address);
+    places::resolve(&super::Place::Http(address.to_owned()))?;
+    let bytes = store::open(folder.trim_end_matches('/'))?.get(name, LARGEST)?;
+    String::from_utf8(bytes).context("it is no text")
+}
+
+/// The file at `path`; `None` when there is none.
+fn read(path: &Path) -> anyhow::Result<Option<String>> {
+    let file = match fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("opening {}", path.display())),
+    };
+    let size = file.metadata().map_or(0, |m| m.len());
+    if size > LARGEST {
+        return Err(PlanError::TooLarge {
+            file: path.display().to_string(),
+            size,
+        }
+        .into());
+    }
+    let mut text = String::new();
+    file.take(LARGEST)
+        .read_to_string(&mut text)
+        .with_context(|| format!("reading {}", path.display()))?;
+    Ok(Some(text))
+}
+
+/// The plan that counts, where it is from, and what else is to be said.
+///
+/// # Errors
+/// When the one that counts is wrong: no other may take its place.
+pub fn pick(found: &[Found]) -> Result<Option<(Plan, String, Vec<String>)>, PlanError> {
+    let Some((first, others)) = found.split_first() else {
+        return Ok(None);
+    };
+    let plan = parse(&first.origin, &first.text)?;
+    let mut notes = Vec::new();
+    for other in others {
+        if parse(&other.origin, &other.text).as_ref() != Ok(&plan) {
+            notes.push(format!(
+                "two different plans were found: {} counts, {} is left alone",
+                first.origin, other.origin
+            ));
+        }
+    }
+    Ok(Some((plan, first.origin.clone(), notes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(origin: &str, serial: &str) -> Found {
+        Found {
+            origin: origin.into(),
+            text: format!("[restore]\nfrom = \"/r\"\n[target]\nserial = \"{serial}\"\n"),
+        }
+    }
+
+    #[test]
+    fn the_first_counts_and_another_is_named() {
+        let (plan, origin, notes) = pick(&[found("a", "1"), found("b", "2")]).unwrap().unwrap();
+        assert_eq!(
+            (plan.target.serial.as_deref(), origin.as_str()),
+            (Some("1"), "a")
+        );
+        assert_eq!(
+            notes,
+            ["two different plans were found: a counts, b is left alone"]
+        );
+        let (_, _, notes) = pick(&[found("a", "1"), found("b", "1")]).unwrap().unwrap();
+        assert!(notes.is_empty(), "the same plan twice is no conflict");
+        assert!(pick(&[]).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_wrong_plan_is_not_passed_over() {
+        let wrong = Found {
+            origin: "a".into(),
+            text: "x".into(),
+        };
+        assert!(pick(&[wrong, found("b", "1")]).is_err());
+    }
+
+    #[test]
+    fn files_are_read_with_a_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        assert_eq!(read(&path).unwrap(), None);
+        fs::write(&path, "x = 1").unwrap();
+        assert_eq!(read(&path).unwrap().as_deref(), Some("x = 1"));
+        fs::write(&path, vec![b' '; 70_000]).unwrap();
+        assert!(read(&path).is_err());
+    }
+}

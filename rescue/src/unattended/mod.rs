@@ -1,0 +1,34 @@
+//! Restores that nobody watches: a plan in TOML, found on the medium, on a
+//! file system labelled RESCUE, or at the address on the kernel command line.
+//!
+//! An unattended restore never guesses: exactly one disk must fit its plan,
+//! and a disk that already carries the machine is not restored again.
+
+pub mod find;
+pub mod place;
+pub mod plan;
+pub mod run;
+pub mod size;
+pub mod target;
+
+use crate::exit::Code;
+
+pub use place::Place;
+pub use plan::{Plan, PlanError, Then};
+pub use run::NotDone;
+pub use target::TargetError;
+
+/// The exit code of an error of this module.
+#[must_use]
+pub fn code(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
+    if error.is::<PlanError>() {
+        return Some(Code::BadPlan);
+    }
+    if error.is::<TargetError>() {
+        return Some(Code::Ambiguous);
+    }
+    Some(match error.downcast_ref()? {
+        NotDone::AlreadyRestored { .. } => Code::AlreadyRestored,
+        NotDone::WhichDisk { .. } | NotDone::NoSuchDisk { .. } => Code::BadPlan,
+    })
+}

@@ -1,0 +1,225 @@
+//! The unattended plan: a TOML file that says what to restore where.
+
+use serde::Deserialize;
+
+use super::place::Place;
+use super::size::Size;
+
+/// No plan is larger than this many bytes.
+pub const LARGEST: u64 = 64 << 10;
+
+/// What an unattended restore does. See docs/UNATTENDED.md.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// What is restored.
+    pub restore: Restore,
+    /// Onto which disk.
+    pub target: Target,
+}
+
+/// What is restored, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Restore {
+    /// The repository.
+    pub from: Place,
+    /// "latest", a name, or an id.
+    #[serde(default = "latest")]
+    pub image: String,
+    /// Which disk of an image of several.
+    pub disk: Option<u32>,
+    /// Read everything back afterwards.
+    #[serde(default)]
+    pub verify: bool,
+    /// What the machine does when all went well.
+    #[serde(default)]
+    pub then: Then,
+}
+
+fn latest() -> String {
+    "latest".to_owned()
+}
+
+/// What the machine does at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Then {
+    /// Wait for somebody.
+    #[default]
+    Wait,
+    /// Start again, from the restored disk if the firmware prefers it.
+    Reboot,
+    /// Switch off.
+    Poweroff,
+}
+
+/// The disk: whatever is given must hold, and for one disk only.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Target {
+    /// Its serial number.
+    pub serial: Option<String>,
+    /// Its world-wide name.
+    pub wwn: Option<String>,
+    /// Its path: "/dev/nvme0n1". Names of disks may change between boots.
+    pub path: Option<String>,
+    /// Its model.
+    pub model: Option<String>,
+    /// At least this large.
+    pub min_size: Option<Size>,
+    /// At most this large.
+    pub max_size: Option<Size>,
+    /// There must be no other disk it could be.
+    #[serde(default)]
+    pub only_disk: bool,
+}
+
+impl Target {
+    /// Whether it says anything at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Why a file is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// It is no TOML, or a key is wrong.
+    #[error("{place}: {what}")]
+    Wrong {
+        /// File and line.
+        place: String,
+        /// What is wrong there.
+        what: String,
+    },
+    /// Nothing says which disk is meant.
+    #[error(
+        "{file}: [target] does not say which disk: give `serial`, `wwn`, `path`, `model`, \
+         a size, or `only-disk = true`"
+    )]
+    NoTarget {
+        /// Which file.
+        file: String,
+    },
+    /// It is larger than a plan can be.
+    #[error("{file} has {size} bytes: a plan has at most {LARGEST}")]
+    TooLarge {
+        /// Which file.
+        file: String,
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
+/// Reads the plan in `text`; `file` is its name for messages.
+///
+/// # Errors
+/// [`PlanError`], with the line it is about.
+pub fn parse(file: &str, text: &str) -> Result<Plan, PlanError> {
+    let plan: Plan = toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| line(text, span.start));
+        PlanError::Wrong {
+            place: line.map_or(file.to_owned(), |n| format!("{file}, line {n}")),
+            what: error.message().to_owned(),
+        }
+    })?;
+    if plan.target.is_empty() {
+        return Err(PlanError::NoTarget {
+            file: file.to_owned(),
+        });
+    }
+    Ok(plan)
+}
+
+/// The number of the line that holds byte `at`.
+fn line(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+    before
+        .iter()
+        .filter(|b| **b == b'\n')
+        .count()
+        .saturating_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FULL: &str = r#"
+[restore]
+from = "label:RESCUE/backup"
+image = "web1"
+disk = 0
+verify = true
+then = "poweroff"
+
+[target]
+serial = "S1"
+min-size = "100 GiB"
+"#;
+
+    #[test]
+    fn a_full_plan_is_read() {
+        let plan = parse("rescue.toml", FULL).unwrap();
+        assert_eq!(plan.restore.image, "web1");
+        assert_eq!(plan.restore.then, Then::Poweroff);
+        assert!(plan.restore.verify);
+        assert_eq!(plan.target.serial.as_deref(), Some("S1"));
+        assert_eq!(plan.target.min_size, Some(Size(100 << 30)));
+    }
+
+    #[test]
+    fn what_is_left_out_is_safe() {
+        let text = "[restore]\nfrom = \"http://h/r\"\n[target]\nonly-disk = true\n";
+        let plan = parse("x", text).unwrap();
+        assert_eq!(plan.restore.image, "latest");
+        assert_eq!(plan.restore.then, Then::Wait);
+        assert!(!plan.restore.verify && plan.restore.disk.is_none());
+    }
+
+    fn refused(from: &str, to: &str) -> String {
+        parse("rescue.toml", &FULL.replace(from, to))
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line() {
+        let text = refused("image =", "imgae =");
+        assert!(
+            text.starts_with("rescue.toml, line 4: unknown field `imgae`"),
+            "{text}"
+        );
+        assert!(text.contains("`image`"), "{text}");
+        let text = refused("\"poweroff\"", "\"explode\"");
+        assert!(text.starts_with("rescue.toml, line 7:"), "{text}");
+        assert!(text.contains("`reboot`"), "{text}");
+        let text = refused("100 GiB", "100 gallons");
+        assert!(
+            text.contains("line 11") && text.contains("gallons"),
+            "{text}"
+        );
+        let text = refused("label:RESCUE/backup", "ftp://x");
+        assert!(
+            text.contains("line 3") && text.contains("ftp://x"),
+            "{text}"
+        );
+        assert!(refused("[target]", "[tarte]").contains("`tarte`"));
+        assert!(refused("verify = true", "verify = ").contains("line 6"));
+        let text = refused("serial = \"S1\"\nmin-size = \"100 GiB\"", "");
+        assert!(text.contains("which disk"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_makes_it_panic(text in "\\PC*", cut in 0usize..200, junk in "\\PC{0,6}") {
+            let _ = parse("x", &text);
+            let mut broken = FULL.to_owned();
+            broken.insert_str(cut.min(FULL.len()), &junk);
+            let _ = parse("x", &broken);
+        }
+    }
+}
