@@ -295,3 +295,26 @@ impl Store for DirStore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_says_is_told_in_our_words() {
+        let store = DirStore::open("/").unwrap();
+        let told = |errno| store.error("a", "writing", io::Error::from_raw_os_error(errno));
+        // errno(3): ENOSPC, EDQUOT, EROFS, ENOENT, EIO.
+        assert!(matches!(told(28), Error::Full { .. }));
+        assert!(matches!(told(122), Error::Full { .. }));
+        assert!(matches!(told(30), Error::ReadOnly { .. }));
+        assert!(matches!(told(2), Error::NotFound { .. }));
+        assert!(matches!(
+            told(5),
+            Error::Io {
+                action: "writing",
+                ..
+            }
+        ));
+    }
+}

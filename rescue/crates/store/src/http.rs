@@ -169,8 +169,12 @@ impl HttpStore {
                  every piece of it; use a server that supports them (nginx, Apache, Caddy)"
             ))));
         }
-        let mut skipped = vec![0; usize::try_from(offset).unwrap_or(0)];
-        read_body(response, &mut skipped)
+        let skipped = response.body_mut().as_reader().take(offset);
+        match std::io::copy(&mut { skipped }, &mut std::io::sink()) {
+            Ok(len) if len == offset => Ok(()),
+            Ok(_) => Err(Failure::Passing("the connection ended early".to_owned())),
+            Err(error) => Err(Failure::Passing(error.to_string())),
+        }
     }
 
     fn try_get(&self, name: &str, url: &str, cap: u64) -> Try<Vec<u8>> {
@@ -221,7 +225,12 @@ impl HttpStore {
 fn read_body(response: &mut Response<Body>, buf: &mut [u8]) -> Try<()> {
     let mut reader = response.body_mut().as_reader();
     match reader.read_exact(buf) {
-        Ok(()) => Ok(()),
+        Ok(()) => {
+            // Only a body read to its end gives its connection back to the
+            // pool. More than was asked for, or an error, does not matter.
+            let _ = reader.read(&mut [0]);
+            Ok(())
+        }
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
             Err(Failure::Passing("the connection ended early".to_owned()))
         }
