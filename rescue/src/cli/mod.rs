@@ -5,6 +5,7 @@ mod images;
 mod inspect;
 mod restore;
 mod show;
+mod text;
 mod verify;
 mod worker;
 
