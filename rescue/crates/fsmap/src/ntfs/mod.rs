@@ -7,6 +7,8 @@
 mod boot;
 mod record;
 mod state;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 use disk::Extent;

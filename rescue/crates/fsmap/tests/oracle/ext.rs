@@ -10,7 +10,7 @@ use crate::tools::{Image, run, write_file};
 /// A filled filesystem of `mib` MiB, with holes where files were deleted.
 pub(crate) fn make(mib: u64, options: &[&str]) -> Image {
     let image = Image::sparse(mib << 20);
-    let tree = image.tree(300, 3);
+    let tree = image.tree(300, if mib < 40 { 0 } else { 3 });
     let arg = image.arg();
     let mut args = vec!["-q", "-F", "-L", "patient", "-d", tree.to_str().unwrap()];
     args.extend(options);

@@ -9,6 +9,7 @@
 mod ext;
 mod fat;
 mod journal;
+mod mutated;
 mod ntfs;
 mod partclone;
 mod swap;
