@@ -26,6 +26,8 @@ mod commit;
 mod config;
 mod disk_reader;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod id;
 mod index;
 mod known;
