@@ -7,12 +7,17 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::cmdline::Cmdline;
 use crate::event::{Event, Sink};
 use crate::ui;
+
+/// Progress is told at most this often: a serial line carries 11 KiB a second,
+/// and the restore waits for it.
+const PROGRESS: Duration = Duration::from_millis(250);
 
 const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.rescue/events/raw";
 
@@ -45,7 +50,32 @@ fn open() -> Option<File> {
 /// Writes events to the port. Without a port it drops them.
 #[derive(Debug, Default)]
 pub struct Port {
-    file: Mutex<Option<File>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    file: Option<File>,
+    /// When progress was told last.
+    told: Option<Instant>,
+}
+
+impl State {
+    /// Whether `event` is worth the time it takes on a slow line: progress is
+    /// told now and then, everything else always.
+    fn is_due(&mut self, event: &Event, now: Instant) -> bool {
+        if !matches!(event, Event::Progress { .. }) {
+            self.told = None;
+            return true;
+        }
+        let due = self
+            .told
+            .is_none_or(|told| now.duration_since(told) >= PROGRESS);
+        if due {
+            self.told = Some(now);
+        }
+        due
+    }
 }
 
 impl Port {
@@ -55,27 +85,28 @@ impl Port {
     pub fn current() -> Self {
         let file = open();
         let file = file.filter(|f| sys::console::set_blocking(f).is_ok());
-        Self {
-            file: Mutex::new(file),
-        }
+        Self::over(file)
     }
 
     /// The port of this boot for PID 1, which must never wait: events it
     /// cannot write at once are lost.
     #[must_use]
     pub fn without_waiting() -> Self {
+        Self::over(open())
+    }
+
+    fn over(file: Option<File>) -> Self {
+        let state = State { file, told: None };
         Self {
-            file: Mutex::new(open()),
+            state: Mutex::new(state),
         }
     }
 
     /// Whether there is a port.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some()
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.file.is_some()
     }
 
     /// Tells a fact.
@@ -89,8 +120,11 @@ impl Port {
 
 impl Sink for Port {
     fn emit(&self, event: Event) {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(file), Some(line)) = (file.as_mut(), ui::json_line(&event)) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.is_due(&event, Instant::now()) {
+            return;
+        }
+        if let (Some(file), Some(line)) = (state.file.as_mut(), ui::json_line(&event)) {
             // A port that fails must not stop a restore.
             let _ = file.write_all(&line);
         }
@@ -111,6 +145,22 @@ impl<A: Sink, B: Sink> Sink for Both<A, B> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_is_told_now_and_then_and_the_rest_always() {
+        let mut state = State::default();
+        let progress = Event::Progress { done: 1 };
+        let note = Event::Note { text: "x".into() };
+        let start = Instant::now();
+        assert!(state.is_due(&progress, start));
+        assert!(!state.is_due(&progress, start + PROGRESS / 2));
+        assert!(state.is_due(&note, start + PROGRESS / 2));
+        assert!(
+            state.is_due(&progress, start + PROGRESS / 2),
+            "first of a phase"
+        );
+        assert!(state.is_due(&progress, start + PROGRESS * 2));
+    }
 
     #[test]
     fn only_plain_names_are_devices() {

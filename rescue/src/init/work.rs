@@ -18,9 +18,10 @@ use super::port::{Both, Port};
 use super::role::Request;
 use super::state::Board;
 use super::volumes;
-use super::world::{Here, report_text, tell};
+use super::world::{Here, report_text, tell, tell_disks};
 use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
+use crate::inventory;
 use crate::ui::dialogue::{self, Ending, Standard};
 use crate::ui::say;
 use crate::unattended::{self, Plan, Then, find};
@@ -125,6 +126,9 @@ fn plans(cmdline: &Cmdline, sink: &dyn Sink) -> anyhow::Result<Option<Plan>> {
     sink.emit(Event::Note {
         text: format!("unattended restore, as {origin} says"),
     });
+    if let Ok(disks) = inventory::disks() {
+        tell_disks(sink, &disks);
+    }
     sink.emit(Event::Fact {
         name: "unattended".to_owned(),
         value: json!({"origin": origin}),

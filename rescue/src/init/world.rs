@@ -82,9 +82,10 @@ impl World for Here<'_> {
         let network: Network = self.board.read(network::STATE).unwrap_or_default();
         let disks = inventory::disks();
         let known = disks.as_deref().unwrap_or_default();
-        self.sink.emit(Event::Fact {
-            name: "disks".to_owned(),
-            value: json!(known),
+        tell_disks(self.port, known);
+        self.port.emit(Event::Fact {
+            name: "first-screen".to_owned(),
+            value: json!(env!("CARGO_PKG_VERSION")),
         });
         let mut text = format!(
             "\nrescue {}: brings captured machines back\n",
@@ -160,6 +161,14 @@ impl World for Here<'_> {
             }
         }
     }
+}
+
+/// Tells automation which disks there are.
+pub(super) fn tell_disks(sink: &dyn Sink, disks: &[Disk]) {
+    sink.emit(Event::Fact {
+        name: "disks".to_owned(),
+        value: json!(disks),
+    });
 }
 
 /// Tells automation of a restore that succeeded.

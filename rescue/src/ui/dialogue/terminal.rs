@@ -72,6 +72,12 @@ impl Terminal for Standard<'_> {
 pub(super) fn wrap(text: &str, indent: usize) -> String {
     let mut out = String::new();
     for line in text.lines() {
+        if line.chars().count().saturating_add(indent) <= WIDTH {
+            // Short enough to stay as it is, columns included.
+            out.push_str(format!("{}{line}", " ".repeat(indent)).trim_end());
+            out.push('\n');
+            continue;
+        }
         let own = line.len() - line.trim_start().len();
         let margin = " ".repeat(indent.saturating_add(own));
         let mut column = 0;
