@@ -128,7 +128,8 @@ fn kernel_name(kind: FsKind) -> Option<&'static str> {
 fn options(kind: &str) -> Option<&'static str> {
     match kind {
         "ext4" => Some("noload"),
-        "xfs" => Some("norecovery"),
+        "xfs" | "f2fs" => Some("norecovery"),
+        "btrfs" => Some("rescue=nologreplay"),
         _ => None,
     }
 }
