@@ -114,7 +114,7 @@ fn assemble(args: &IsoArgs, parts: &Parts, volume: &str, layers: &[Layer]) -> Re
         stage.file(&format!("boot/{}", layer.name), &layer.packed)?;
     }
     let initrds: Vec<_> = layers.iter().map(layer_path).collect();
-    let menu = grub::menu(volume, &initrds, &args.cmdline);
+    let menu = grub::menu(volume, &initrds, &args.cmdline)?;
     stage.file("boot/grub/grub.cfg", menu.as_bytes())?;
     stage.file(
         BIOS_IMAGE,

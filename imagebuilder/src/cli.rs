@@ -62,7 +62,8 @@ pub(crate) struct IsoArgs {
 
     /// Compression, 1 to 19: the highest makes a medium 2 MiB smaller and
     /// takes a minute longer
-    #[arg(long, value_name = "N", default_value_t = 9, value_parser = clap::value_parser!(u8).range(1..=19))]
+    #[arg(long, value_name = "N", default_value_t = 9)]
+    #[arg(value_parser = clap::value_parser!(u8).range(1..=19))]
     pub(crate) level: u8,
 
     /// Where to write the ISO

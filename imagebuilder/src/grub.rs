@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::xorriso;
 
@@ -54,16 +54,29 @@ pub(crate) fn early_config(volume: &str) -> String {
     )
 }
 
-/// The menu. `layers` are paths on the ISO, in the order of unpacking.
-pub(crate) fn menu(volume: &str, layers: &[String], cmdline: &str) -> String {
+/// Words for the kernel, such that GRUB's shell hands them on unchanged.
+fn quoted(cmdline: &str) -> Result<String> {
+    let mut out = String::new();
+    for word in cmdline.split_whitespace() {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "=.,:/_-+@%".contains(c);
+        match word {
+            word if word.contains('\'') => {
+                bail!("--cmdline: {word} has a ', which GRUB cannot pass")
+            }
+            word if word.chars().all(plain) => out.push_str(&format!(" {word}")),
+            word => out.push_str(&format!(" '{word}'")),
+        }
+    }
+    Ok(out)
+}
+
+/// The menu. `layers` are paths on the ISO, in the order of unpacking;
+/// `cmdline` holds more words for the kernel.
+pub(crate) fn menu(volume: &str, layers: &[String], cmdline: &str) -> Result<String> {
     let initrd = layers.join(" ");
-    let extra = if cmdline.is_empty() {
-        String::new()
-    } else {
-        format!(" {cmdline}")
-    };
+    let extra = quoted(cmdline)?;
     let marker = marker(volume);
-    format!(
+    Ok(format!(
         r#"search --no-floppy --set=root --file /{marker}
 set timeout=3
 set default=rescue
@@ -95,7 +108,7 @@ menuentry "Reboot" --id reboot {{
   reboot
 }}
 "#
-    )
+    ))
 }
 
 /// The BIOS boot image: GRUB's core with [`MODULES`] and [`early_config`].
@@ -121,10 +134,17 @@ mod tests {
     #[test]
     fn the_menu_loads_every_layer_in_order_and_takes_more_words() {
         let layers = ["/boot/a".to_owned(), "/boot/b".to_owned()];
-        let menu = menu("RESCUE_12AB", &layers, "rescue.config=http://x/y");
+        let menu = menu("RESCUE_12AB", &layers, "rescue.config=http://x/y").unwrap();
         assert_eq!(menu.matches("initrd /boot/a /boot/b\n").count(), 2);
         assert_eq!(menu.matches(" rescue.config=http://x/y\n").count(), 2);
         assert!(menu.starts_with("search --no-floppy --set=root --file /.disk/rescue_12ab\n"));
         assert_eq!(menu.matches('{').count(), menu.matches('}').count());
+    }
+
+    #[test]
+    fn words_pass_the_shell_of_grub_unchanged() {
+        assert_eq!(quoted("").unwrap(), "");
+        assert_eq!(quoted(" a=1  b=x;$y&z ").unwrap(), " a=1 'b=x;$y&z'");
+        assert!(quoted("it's").is_err());
     }
 }

@@ -98,7 +98,8 @@ fn a_foreign_file_is_named_as_such() {
 proptest! {
     #[test]
     fn whatever_is_written_reads_back(
-        files in prop::collection::btree_map("[a-z]{1,6}(/[a-z.]{3,9})?x", prop::collection::vec(any::<u8>(), 0..50), 0..9)
+        files in prop::collection::btree_map(
+            "[a-z]{1,6}(/[a-z.]{3,9})?x", prop::collection::vec(any::<u8>(), 0..50), 0..9)
     ) {
         let mut tree = Tree::new();
         for (path, data) in &files {

@@ -94,7 +94,9 @@ fn a_catalogue_lists_its_platforms() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn damage_is_an_error_not_a_panic(edits in prop::collection::vec((0usize..0x10000, any::<u8>()), 1..60)) {
+    fn damage_is_an_error_not_a_panic(
+        edits in prop::collection::vec((0usize..0x10000, any::<u8>()), 1..60)
+    ) {
         static SAMPLE: std::sync::LazyLock<Vec<u8>> = std::sync::LazyLock::new(sample);
         let mut bytes = SAMPLE.clone();
         for (at, value) in edits {
