@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,9 @@ use crate::ui;
 /// Progress is told at most this often: a serial line carries 11 KiB a second,
 /// and the restore waits for it.
 const PROGRESS: Duration = Duration::from_millis(250);
+
+/// PID 1 has at most this many events waiting.
+const WAITING: usize = 256;
 
 const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.rescue/events/raw";
 
@@ -88,13 +92,6 @@ impl Port {
         Self::over(file)
     }
 
-    /// The port of this boot for PID 1, which must never wait: events it
-    /// cannot write at once are lost.
-    #[must_use]
-    pub fn without_waiting() -> Self {
-        Self::over(open())
-    }
-
     fn over(file: Option<File>) -> Self {
         let state = State { file, told: None };
         Self {
@@ -128,6 +125,50 @@ impl Sink for Port {
             // A port that fails must not stop a restore.
             let _ = file.write_all(&line);
         }
+    }
+}
+
+/// The port for PID 1, which must never wait: a thread does. (Writing without
+/// waiting would not do: the kernel refuses while another process writes, and
+/// lines of the two could end up inside each other.)
+#[derive(Debug)]
+pub struct Relay {
+    lines: SyncSender<Event>,
+    finished: Receiver<()>,
+}
+
+impl Relay {
+    /// Starts the thread; `None` when there is no port (yet).
+    #[must_use]
+    pub fn start() -> Option<Self> {
+        let port = Port::current();
+        if !port.is_open() {
+            return None;
+        }
+        let (lines, receiver) = sync_channel::<Event>(WAITING);
+        let (done, finished) = sync_channel::<()>(1);
+        let work = move || {
+            receiver.into_iter().for_each(|event| port.emit(event));
+            drop(port);
+            let _ = done.try_send(());
+        };
+        let thread = std::thread::Builder::new().name("events".to_owned());
+        thread.spawn(work).ok()?;
+        Some(Self { lines, finished })
+    }
+
+    /// Tells a fact; lost when too many wait.
+    pub fn fact(&self, name: &str, value: Value) {
+        let _ = self.lines.try_send(Event::Fact {
+            name: name.to_owned(),
+            value,
+        });
+    }
+
+    /// Lets what was told go out, for as long as `limit`.
+    pub fn finish(self, limit: Duration) {
+        drop(self.lines);
+        let _ = self.finished.recv_timeout(limit);
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sys::console::Pty;
 use sys::poll::{Interest, Ready};
 use sys::power::Stop;
@@ -15,7 +15,7 @@ use sys::process::{End, Signals, Wake};
 use sys::watch::Watch;
 
 use super::console::Consoles;
-use super::port::Port;
+use super::port::Relay;
 use super::role::{Request, Role};
 
 /// A process in the background that keeps dying is given up after this many.
@@ -64,7 +64,7 @@ impl Front {
 pub(super) struct Supervisor {
     signals: Signals,
     consoles: Consoles,
-    port: Port,
+    port: Option<Relay>,
     /// Wakes PID 1 when a part of the system has news: the event port may be
     /// there then.
     board: Option<Watch>,
@@ -82,7 +82,7 @@ impl Supervisor {
         Self {
             signals,
             consoles,
-            port: Port::default(),
+            port: None,
             board: Watch::folder(Path::new(super::mounts::STATE)).ok(),
             front: None,
             children: Vec::new(),
@@ -146,7 +146,7 @@ impl Supervisor {
         if let Some(board) = &self.board {
             board.drain()?;
         }
-        if !self.port.is_open() {
+        if self.port.is_none() {
             self.open_port();
         }
         if front.input || front.hangup {
@@ -197,12 +197,15 @@ impl Supervisor {
 
     /// The driver that names the port may be loaded at any time.
     fn open_port(&mut self) {
-        self.port = Port::without_waiting();
-        if self.port.is_open() {
-            let names: Vec<&str> = self.consoles.all.iter().map(|c| c.name()).collect();
-            let version = env!("CARGO_PKG_VERSION");
-            self.port
-                .fact("boot", json!({"version": version, "consoles": names}));
+        self.port = Relay::start();
+        let names: Vec<&str> = self.consoles.all.iter().map(|c| c.name()).collect();
+        let version = env!("CARGO_PKG_VERSION");
+        self.fact("boot", json!({"version": version, "consoles": names}));
+    }
+
+    fn fact(&self, name: &str, value: Value) {
+        if let Some(port) = &self.port {
+            port.fact(name, value);
         }
     }
 
@@ -279,7 +282,7 @@ impl Supervisor {
 
     fn background_ended(&mut self, role: Role, end: End) {
         let name = role.name();
-        self.port.fact(
+        self.fact(
             "process-ended",
             json!({"role": name, "end": end.to_string()}),
         );
@@ -328,12 +331,14 @@ impl Supervisor {
             End::Killed(9) if kills > self.oom_kills => {
                 "The kernel ended the rescue program because the machine ran out of memory."
             }
+            End::Killed(2) => "The rescue program was interrupted from the keyboard.",
+            End::Killed(9) => "The rescue program was ended by the kernel or by somebody.",
             End::Killed(_) => "The rescue program ended unexpectedly: this is a defect in it.",
             End::Exited(_) => "The rescue program could not go on; the reason stands above.",
         };
         self.oom_kills = kills;
         let fact = json!({"role": "main", "end": end.to_string()});
-        self.port.fact("process-ended", fact);
+        self.fact("process-ended", fact);
         self.say(&format!(
             "\n{why} ({end})\nA restore that was under way resumes when the same is chosen again.\n"
         ));
@@ -348,12 +353,15 @@ impl Supervisor {
             Stop::PowerOff => "Switching off",
         };
         self.say(&format!("\n{word} ...\n"));
-        self.port.fact("stopping", json!(word));
+        self.fact("stopping", json!(word));
         self.children.clear();
         let _ = sys::process::end_all(true);
         self.farewell();
         let _ = sys::process::end_all(false);
         super::volumes::release_all();
+        if let Some(port) = self.port.take() {
+            port.finish(FAREWELL);
+        }
         if let Err(error) = sys::power::stop(how) {
             self.no_front(&format!(
                 "{word} failed: {error}. Use the machine's own switch."

@@ -52,7 +52,9 @@ pub fn run() -> anyhow::Result<Request> {
     let sink = Both(&*text, &port);
     let cmdline = Cmdline::current();
     if !find::is_switched_off(&cmdline) {
-        wait_for_medium()?;
+        if cmdline.value("rescue.config").is_none() {
+            wait_for_medium()?;
+        }
         match plans(&cmdline, &sink) {
             Ok(Some(plan)) => {
                 if let Some(request) = unattended(&plan, &sink, &port)? {

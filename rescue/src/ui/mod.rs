@@ -37,10 +37,12 @@ pub fn text() -> Box<dyn Sink> {
 }
 
 /// An error and its causes, outermost first, one per line: the form
-/// [`crate::event::Event::Failed`] carries.
+/// [`crate::event::Event::Failed`] carries. Further lines of one cause are
+/// indented.
 #[must_use]
 pub fn chain(error: &anyhow::Error) -> String {
-    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    let cause = |e: &(dyn std::error::Error + 'static)| e.to_string().replace('\n', "\n  ");
+    let causes: Vec<String> = error.chain().map(cause).collect();
     causes.join("\n")
 }
 
@@ -48,8 +50,13 @@ pub fn chain(error: &anyhow::Error) -> String {
 pub(crate) fn failure(chain: &str) -> String {
     let mut lines = chain.lines();
     let mut text = format!("error: {}\n", lines.next().unwrap_or("unknown"));
-    for cause in lines {
-        text.push_str(&format!("  because: {cause}\n"));
+    for line in lines {
+        let mark = if line.starts_with(' ') {
+            ""
+        } else {
+            "  because: "
+        };
+        text.push_str(&format!("{mark}{line}\n"));
     }
     text
 }
@@ -60,4 +67,17 @@ pub(crate) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes());
     let _ = out.flush();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_of_several_lines_stay_together() {
+        let error = anyhow::anyhow!("2 disks fit:\n  sda\n  sdb").context("following the plan");
+        let text = failure(&chain(&error));
+        let expected = "error: following the plan\n  because: 2 disks fit:\n    sda\n    sdb\n";
+        assert_eq!(text, expected);
+    }
 }
