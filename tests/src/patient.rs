@@ -73,6 +73,12 @@ impl Facts {
         Ok(Self(facts))
     }
 
+    /// One fact by its name; null when it was not told.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &Value {
+        &self.0[name]
+    }
+
     /// True when `driver` is between the root disk and the root of the device tree.
     #[must_use]
     pub fn runs_on(&self, driver: &str) -> bool {
