@@ -35,6 +35,7 @@ mod manifest;
 mod map;
 mod objects;
 mod pack;
+mod prepared;
 mod record;
 mod repository;
 mod seal;
@@ -57,12 +58,13 @@ pub use manifest::{
 };
 pub use map::{Entries, EntryKind, MapEntry, PAGE_SPAN, RegionMap};
 pub use objects::{PackKind, pack_name};
+pub use prepared::{Prepared, PreparedChunk};
 pub use record::{
     BLOCK, ChunkEncoder, Decoder, EncodedChunk, Locator, MAX_CHUNK, RECORD_HEADER_LEN,
     decode_record,
 };
 pub use repository::{Image, ImageState, ImageSummary, Repository};
 pub use seal::FORMAT;
-pub use session::{Prepared, PreparedChunk, Session, Stats, StoredRegion};
+pub use session::{Session, Stats, StoredRegion};
 pub use time::{ParseTimestampError, Timestamp};
 pub use verify::{CheckReport, Fault, Scope};
