@@ -56,6 +56,12 @@ impl Left {
         self.untouched || self.is_unbootable()
     }
 
+    /// True when nothing was written.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.untouched
+    }
+
     /// True when no firmware finds a system on it.
     #[must_use]
     pub fn is_unbootable(&self) -> bool {

@@ -13,6 +13,7 @@ mod patient;
 mod random;
 pub mod rescue;
 mod sample;
+mod unattended;
 mod volume;
 mod web;
 
@@ -23,5 +24,6 @@ pub use left::{Left, left_behind};
 pub use patient::{Facts, Patient};
 pub use random::Random;
 pub use sample::{Sample, tool};
+pub use unattended::{Outcome, TARGET, Unattended, blank_disk};
 pub use volume::make_volume;
 pub use web::Web;

@@ -25,9 +25,8 @@ fn reaches_its_first_screen(firmware: Firmware, as_what: As) -> Result<()> {
     let boot = vm.wait_event("boot", BOOT, fact("boot"))?;
     let consoles = boot["value"]["consoles"].as_array().map_or(0, Vec::len);
     ensure!(consoles >= 2, "the screen and the serial port, not {boot}");
-    // The first screen is for the operator: it has to ask something.
-    vm.wait_for("rescue ", BOOT)?;
-    vm.wait_for("?", BOOT)?;
+    vm.wait_event("first-screen", BOOT, fact("first-screen"))?;
+    vm.wait_for("brings captured machines back", BOOT)?;
     Ok(())
 }
 
