@@ -4,7 +4,8 @@ use anyhow::Context as _;
 
 use super::Context;
 use crate::init::role::{self, Request, Role};
-use crate::init::{devices, network, prompt, work};
+use crate::init::work::{self, Plans};
+use crate::init::{devices, network, prompt};
 
 /// A part of the rescue medium; PID 1 starts it.
 #[derive(Debug, clap::Args)]
@@ -19,7 +20,8 @@ pub(crate) fn run(args: Args, _context: &Context) -> anyhow::Result<()> {
     match args.role {
         Role::Devices => devices::run(),
         Role::Network => network::run(),
-        Role::Main => end_with(work::run()?),
+        Role::Main => end_with(work::run(Plans::Followed)?),
+        Role::Dialogue => end_with(work::run(Plans::Ignored)?),
         Role::Prompt => end_with(prompt::run()?),
         Role::Shell => Err(role::become_shell()).context("starting the medium's shell"),
     }

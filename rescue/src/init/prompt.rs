@@ -42,13 +42,13 @@ pub fn run() -> anyhow::Result<Request> {
         let mut line = String::new();
         let read = std::io::stdin().lock().read_line(&mut line);
         if read.context("the terminal is gone")? == 0 {
-            return Ok(Request::Again);
+            return Ok(Request::Dialogue);
         }
         let (command, argument) = split(&line);
         match command {
             "reboot" => return Ok(Request::Reboot),
             "poweroff" => return Ok(Request::PowerOff),
-            "exit" => return Ok(Request::Again),
+            "exit" => return Ok(Request::Dialogue),
             _ => match obey(command, argument) {
                 Ok(text) => say(&text),
                 Err(error) => say(&crate::ui::failure(&crate::ui::chain(&error))),

@@ -16,6 +16,8 @@ pub enum Role {
     Network,
     /// Talks to the operator or follows the unattended plan; restores.
     Main,
+    /// Talks to the operator, whatever plan there is.
+    Dialogue,
     /// A few commands to look around with.
     Prompt,
     /// The medium's own shell.
@@ -32,15 +34,15 @@ pub enum Request {
     PowerOff = 91,
     /// Show the command prompt (or the medium's shell).
     Prompt = 92,
-    /// Start the dialogue again.
-    Again = 93,
+    /// Show the dialogue. (Not the plan: nobody asked for that again.)
+    Dialogue = 93,
 }
 
 impl Request {
     /// The request behind an exit code.
     #[must_use]
     pub fn from_code(code: i32) -> Option<Self> {
-        [Self::Reboot, Self::PowerOff, Self::Prompt, Self::Again]
+        [Self::Reboot, Self::PowerOff, Self::Prompt, Self::Dialogue]
             .into_iter()
             .find(|r| i32::from(*r as u8) == code)
     }
@@ -56,6 +58,7 @@ impl Role {
             Self::Devices => "devices",
             Self::Network => "network",
             Self::Main => "main",
+            Self::Dialogue => "dialogue",
             Self::Prompt => "prompt",
             Self::Shell => "shell",
         }
@@ -64,7 +67,10 @@ impl Role {
     /// Whether it talks to the operator.
     #[must_use]
     pub fn is_in_front(self) -> bool {
-        matches!(self, Self::Main | Self::Prompt | Self::Shell)
+        matches!(
+            self,
+            Self::Main | Self::Dialogue | Self::Prompt | Self::Shell
+        )
     }
 
     /// The shell where the medium has one, else the simple prompt.
@@ -144,7 +150,7 @@ mod tests {
     #[test]
     fn requests_are_read_from_exit_codes() {
         assert_eq!(Request::from_code(90), Some(Request::Reboot));
-        assert_eq!(Request::from_code(93), Some(Request::Again));
+        assert_eq!(Request::from_code(93), Some(Request::Dialogue));
         for code in [0, 1, 2, 26, 31, 89, 94, 346, -1] {
             assert_eq!(Request::from_code(code), None, "{code}");
         }

@@ -71,6 +71,8 @@ pub(super) struct Supervisor {
     front: Option<Front>,
     children: Vec<Child>,
     restarts: u32,
+    /// What the menu starts again.
+    last: Role,
     /// Nobody is in front: the menu is shown, this is what was typed so far.
     menu: Option<Vec<u8>>,
     /// Processes the kernel ended for want of memory, when last looked.
@@ -87,6 +89,7 @@ impl Supervisor {
             front: None,
             children: Vec::new(),
             restarts: 0,
+            last: Role::Main,
             menu: None,
             oom_kills: oom_kills(),
         }
@@ -257,7 +260,7 @@ impl Supervisor {
         let answer = String::from_utf8_lossy(typed).trim().to_lowercase();
         typed.clear();
         match answer.as_str() {
-            "r" => self.start(Role::Main),
+            "r" => self.start(self.last),
             "s" => self.start(Role::best_prompt()),
             "b" => self.stop(Stop::Reboot),
             "p" => self.stop(Stop::PowerOff),
@@ -307,10 +310,13 @@ impl Supervisor {
             (Some(Request::Reboot), _) => self.stop(Stop::Reboot),
             (Some(Request::PowerOff), _) => self.stop(Stop::PowerOff),
             (Some(Request::Prompt), _) => self.start(Role::best_prompt()),
-            (Some(Request::Again), _) => self.start(Role::Main),
-            (None, Role::Main) => self.explain(end),
+            (Some(Request::Dialogue), _) => self.start(Role::Dialogue),
+            (None, Role::Main | Role::Dialogue) => {
+                self.last = role;
+                self.explain(end);
+            }
             // Leaving a prompt, however, leads back to the dialogue.
-            (None, _) => self.start(Role::Main),
+            (None, _) => self.start(Role::Dialogue),
         }
     }
 

@@ -33,11 +33,20 @@ const DRIVERS: Duration = Duration::from_secs(90);
 /// a plan may be on it.
 const MEDIUM: Duration = Duration::from_secs(20);
 
+/// What is done about unattended plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plans {
+    /// The one that counts is followed.
+    Followed,
+    /// The operator is asked, whatever plan there is.
+    Ignored,
+}
+
 /// Runs until the operator or the plan wants something of PID 1.
 ///
 /// # Errors
 /// When the operator is gone; anything else is told and survived.
-pub fn run() -> anyhow::Result<Request> {
+pub fn run(plans_are: Plans) -> anyhow::Result<Request> {
     let board = Board::system();
     say("looking for disks ...\n");
     let settled = |board: &Board| board.read::<Devices>(devices::STATE).filter(|d| d.settled);
@@ -51,7 +60,7 @@ pub fn run() -> anyhow::Result<Request> {
     let (text, port) = (crate::ui::text(), Port::current());
     let sink = Both(&*text, &port);
     let cmdline = Cmdline::current();
-    if !find::is_switched_off(&cmdline) {
+    if plans_are == Plans::Followed && !find::is_switched_off(&cmdline) {
         if cmdline.value("rescue.config").is_none() {
             wait_for_medium()?;
         }

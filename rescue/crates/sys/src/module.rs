@@ -15,6 +15,8 @@ pub enum Loaded {
     Now,
     /// The kernel had it already.
     Before,
+    /// It went away again: the hardware or firmware it is for is not there.
+    Unneeded,
 }
 
 /// Loads the uncompressed module in the file `path` with `params`
@@ -23,8 +25,7 @@ pub enum Loaded {
 ///
 /// # Errors
 /// The file's, or the kernel's: `ENOEXEC` for another kernel's module,
-/// `ENODEV` when the hardware it insists on is absent, `EKEYREJECTED` when
-/// Secure Boot wants a signature it trusts.
+/// `EKEYREJECTED` when Secure Boot wants a signature it trusts.
 pub fn load(path: &Path, params: &str) -> Result<Loaded> {
     let params = CString::new(params)
         .map_err(|_| Error::new(ErrorKind::InvalidInput, "a NUL in module parameters"))?;
@@ -32,6 +33,7 @@ pub fn load(path: &Path, params: &str) -> Result<Loaded> {
     match finit_module(&file, &params, ModuleInitFlags::empty()) {
         Ok(()) => Ok(Loaded::Now),
         Err(Errno::EEXIST) => Ok(Loaded::Before),
+        Err(Errno::ENODEV) => Ok(Loaded::Unneeded),
         Err(errno) => Err(errno.into()),
     }
 }

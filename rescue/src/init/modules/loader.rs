@@ -11,7 +11,8 @@ use super::Catalogue;
 /// How loading one module went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is loaded, or was before, or the kernel has it built in.
+    /// It is loaded, or was before, or the kernel has it built in, or it looked
+    /// for hardware that this machine does not have.
     Ready,
     /// The medium does not have it.
     Unknown,
@@ -107,7 +108,7 @@ impl<'a> Loader<'a> {
         // Two threads may load the same module: the kernel lets the second
         // wait for the first and then says that it is there.
         let outcome = match sys::module::load(&module.path, &parameters) {
-            Ok(Loaded::Now | Loaded::Before) => Outcome::Ready,
+            Ok(Loaded::Now | Loaded::Before | Loaded::Unneeded) => Outcome::Ready,
             Err(error) => Outcome::Refused(error.to_string()),
         };
         for wished in &module.post {
