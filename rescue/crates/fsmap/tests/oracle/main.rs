@@ -8,6 +8,7 @@
 
 mod ext;
 mod fat;
+mod identify;
 mod journal;
 mod mutated;
 mod ntfs;
