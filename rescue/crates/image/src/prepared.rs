@@ -51,7 +51,7 @@ impl Prepared {
     /// the order.
     ///
     /// # Errors
-    /// [`Error::Zstd`].
+    /// [`crate::Error::Zstd`].
     pub fn new(piece: Piece, known: &KnownChunks, encoder: &mut ChunkEncoder) -> Result<Self> {
         Ok(match piece {
             Piece::Zero(len) => Self::Zero(len),

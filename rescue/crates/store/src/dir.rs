@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use crate::{Error, Result, Store, names};
 
@@ -149,7 +150,10 @@ impl DirStore {
         let folder = path.parent().unwrap_or(&self.root);
         self.make_folders(folder)?;
         let number = self.temporary.fetch_add(1, Ordering::Relaxed);
-        let temporary = folder.join(format!(".tmp-{}-{number}", std::process::id()));
+        // Another machine may write to the same share with the same process id.
+        let moment = UNIX_EPOCH.elapsed().map_or(0, |d| d.subsec_nanos());
+        let process = std::process::id();
+        let temporary = folder.join(format!(".tmp-{process}-{moment}-{number}"));
         let written = write_durably(&temporary, bytes)
             .and_then(|()| fs::rename(&temporary, path))
             .and_then(|()| sync_dir(folder));
