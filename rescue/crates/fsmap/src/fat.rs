@@ -34,6 +34,8 @@ pub(crate) struct Boot {
     clusters: u64,
     /// First byte behind the last whole cluster.
     end: u64,
+    /// Media byte, which each table repeats at its start.
+    media: u8,
     /// Linux's "mounted" flag in the boot sector.
     mounted: bool,
     /// FAT32: first cluster of the root directory.
@@ -99,6 +101,7 @@ impl Boot {
             data: before * sector,
             clusters,
             end: before * sector + clusters * cluster,
+            media,
             mounted: byte(b, if wide { 0x41 } else { 0x25 })? & 1 != 0,
             root_cluster: if wide { u64::from(le32(b, 0x2C)?) } else { 0 },
         }))
@@ -266,11 +269,26 @@ fn check(boot: &Boot, source: Source<'_>) -> Result<(), Stop> {
     if boot.active.is_some_and(|n| n >= boot.tables) {
         return raw("the active table is one it does not have");
     }
-    let first = boot.counted().start;
-    let start = source.read("FAT", boot.table + first * boot.table_len, boot.sector)?;
+    for table in boot.counted() {
+        let at = boot.table + table * boot.table_len;
+        check_start(boot, &source.read("FAT", at, boot.sector)?)?;
+    }
+    Ok(())
+}
+
+/// The first two entries: a mark that this is a table at all (and not what was
+/// written over an abandoned FAT), and whether it was left in order.
+fn check_start(boot: &Boot, start: &[u8]) -> Result<(), Stop> {
+    let mark = boot.bad_mark() & !0xFF | u32::from(boot.media);
+    let found = boot.entry(start, 0)?;
+    if found != mark {
+        return raw(format!(
+            "a table of it starts with {found:#x}: expected {mark:#x}, so it is not in use"
+        ));
+    }
     let clean = match boot.kind {
-        FsKind::Fat16 => le16(&start, 2)? & 0x8000 != 0,
-        FsKind::Fat32 => le32(&start, 4)? & 0x0800_0000 != 0,
+        FsKind::Fat16 => le16(start, 2)? & 0x8000 != 0,
+        FsKind::Fat32 => le32(start, 4)? & 0x0800_0000 != 0,
         _ => true,
     };
     if !clean || boot.mounted {

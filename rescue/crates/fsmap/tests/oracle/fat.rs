@@ -161,3 +161,22 @@ fn bad_clusters_are_not_read_and_noted() {
         map.notes
     );
 }
+
+/// A boot sector that survived when the partition was put to another use.
+#[test]
+fn an_abandoned_fat_is_captured_whole() {
+    for (kind, mib) in [("12", 1), ("16", 16), ("32", 64)] {
+        let image = Image::sparse(mib << 20);
+        run(
+            "mkfs.vfat",
+            &["-F", kind, "-s", "1", "-f", "2", "-R", "32", &image.arg()],
+        );
+        assert_eq!(image.map().consistency, Consistency::Clean);
+        let mut bytes = image.bytes();
+        bytes[32 * 512] = 0;
+        write_file(&image.path(), &bytes);
+        let map = image.map();
+        assert_eq!((map.consistency, map.free.len()), (Consistency::Raw, 0));
+        assert!(map.notes[0].contains("not in use"), "{:?}", map.notes);
+    }
+}
