@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Context;
 use super::text::{Table, printable};
+use crate::event::Event;
 
 /// Show one image: its machine, disks, partitions.
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let repository = Repository::open(store::open(&args.from)?)?;
     let image = repository.image(&args.image)?;
+    for id in &image.passed_over {
+        context.sink.emit(Event::Warning {
+            text: format!("image {id} is newer and cannot be read; it may be the one you mean"),
+        });
+    }
     if context.json {
         println!("{}", json!({ "v": 1, "image": image.manifest }));
     } else {

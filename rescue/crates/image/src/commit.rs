@@ -59,6 +59,7 @@ impl Stored {
         Ok(Image {
             id: manifest.id.clone(),
             manifest,
+            passed_over: Vec::new(),
         })
     }
 }

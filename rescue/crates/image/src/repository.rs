@@ -36,6 +36,9 @@ pub struct Image {
     pub id: ImageId,
     /// What it consists of.
     pub manifest: Manifest,
+    /// Newer images that cannot be read and may have been meant, when this
+    /// one was found by its name: tell the operator.
+    pub passed_over: Vec<ImageId>,
 }
 
 /// One line of the list of images.
@@ -201,6 +204,7 @@ impl Repository {
         Ok(Image {
             id: id.clone(),
             manifest,
+            passed_over: Vec::new(),
         })
     }
 
@@ -240,13 +244,17 @@ impl Repository {
     }
 
     fn newest_named(&self, ids: &[ImageId], name: &str) -> Result<Option<Image>> {
+        let mut passed_over = Vec::new();
         for id in ids.iter().rev() {
             match self.load(id) {
-                Ok(image) if image.manifest.name == name => return Ok(Some(image)),
+                Ok(mut image) if image.manifest.name == name => {
+                    image.passed_over = passed_over;
+                    return Ok(Some(image));
+                }
                 Ok(_) => {}
                 Err(error @ Error::Store(_)) => return Err(error),
-                // Its name cannot be known; the list of images shows it.
-                Err(_) => {}
+                // Its name cannot be known.
+                Err(_) => passed_over.push(id.clone()),
             }
         }
         Ok(None)
