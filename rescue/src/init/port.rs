@@ -88,7 +88,11 @@ impl Port {
     #[must_use]
     pub fn current() -> Self {
         let file = open();
-        let file = file.filter(|f| sys::console::set_blocking(f).is_ok());
+        let mut file = file.filter(|f| sys::console::set_blocking(f).is_ok());
+        if let Some(file) = &mut file {
+            // Firmware and boot loaders may have left half a line there.
+            let _ = file.write_all(b"\n");
+        }
         Self::over(file)
     }
 

@@ -172,6 +172,17 @@ min-size = "100 GiB"
     }
 
     #[test]
+    fn the_example_of_the_document_is_a_plan() {
+        let document = include_str!("../../../docs/UNATTENDED.md");
+        let example = document.split("```toml\n").nth(1).unwrap();
+        let example = example.split("```").next().unwrap().replace("\n# ", "\n");
+        let plan = parse("docs/UNATTENDED.md", &example).unwrap();
+        assert_eq!(plan.restore.disk, Some(0));
+        assert_eq!(plan.target.max_size, Some(Size(2_000_000_000_000)));
+        assert!(plan.target.only_disk && plan.target.wwn.is_some());
+    }
+
+    #[test]
     fn what_is_left_out_is_safe() {
         let text = "[restore]\nfrom = \"http://h/r\"\n[target]\nonly-disk = true\n";
         let plan = parse("x", text).unwrap();
