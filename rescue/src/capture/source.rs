@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use disk::{Extent, ReadAt, SectorSize, Table, TableError, Window};
 use image::{BLOCK, Consistency, DiskImage, Filesystem, PartitionInfo, RegionKind, TableKind};
 
@@ -74,6 +74,12 @@ pub(super) fn plan_device(
     let sector = disk
         .sectors()
         .with_context(|| format!("cannot capture {}", path.display()))?;
+    if device.size() == 0 {
+        bail!(
+            "{} has no bytes: there is nothing to capture",
+            path.display()
+        );
+    }
     let (table, mut notes) = read_table(&*device, sector, &path)?;
     notes.extend(table.notes.iter().map(|note| note.text.clone()));
     let mut regions = Vec::new();

@@ -131,6 +131,13 @@ fn a_second_capture_of_an_unchanged_disk_stores_a_manifest_only() {
     assert_eq!(regions(0), regions(1));
 }
 
+#[test]
+fn an_empty_file_is_refused() {
+    let device = Box::new(MemDisk::new(Vec::new()));
+    let error = super::source::plan_device(device, disk_of(0), &Silent).unwrap_err();
+    assert!(error.to_string().contains("nothing to capture"), "{error}");
+}
+
 /// A disk with a bad sector.
 #[derive(Debug)]
 struct Failing(MemDisk, u64);

@@ -256,12 +256,14 @@ impl Region {
         }
     }
 
-    /// "partition 2", or "the gap at byte 0".
+    /// "partition 2", "the gap at byte 0", or "the whole disk" for one with a
+    /// filesystem and no partitions.
     #[must_use]
     pub fn title(&self) -> String {
-        match self.partition() {
-            Some(info) => format!("partition {}", info.number),
-            None => format!("the gap at byte {}", self.start),
+        match (self.partition(), &self.fs) {
+            (Some(info), _) => format!("partition {}", info.number),
+            (None, Some(_)) => "the whole disk".to_owned(),
+            (None, None) => format!("the gap at byte {}", self.start),
         }
     }
 }

@@ -67,7 +67,10 @@ impl DirStore {
             Err(error) => {
                 let location = root.display().to_string();
                 return Err(Error::Unreachable {
-                    reason: format!("making the folder failed: {error}"),
+                    reason: format!(
+                        "making the folder failed: {error}. The folder above it has to exist; \
+                         if that is a share, mount it first"
+                    ),
                     location,
                 });
             }
