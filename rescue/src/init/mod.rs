@@ -12,6 +12,7 @@
 //! They tell each other how things stand through files ([`state`]), and
 //! automation through the event [`port`].
 
+mod arrival;
 pub mod cmdline;
 pub mod console;
 pub mod devices;

@@ -1,19 +1,14 @@
 //! The process that does the work: the unattended plan when there is one,
 //! else the dialogue.
 
-use std::io::BufRead;
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
-use sys::poll::{Interest, wait};
-use sys::watch::Watch;
 
+use super::arrival;
 use super::cmdline::Cmdline;
 use super::devices::{self, Devices};
-use super::mounts;
-use super::places;
 use super::port::{Both, Port};
 use super::role::Request;
 use super::state::Board;
@@ -28,10 +23,6 @@ use crate::unattended::{self, Plan, Then, find};
 
 /// How long drivers may take before the first screen comes anyway.
 const DRIVERS: Duration = Duration::from_secs(90);
-
-/// How long the medium (a USB stick may be slow) is waited for after that:
-/// a plan may be on it.
-const MEDIUM: Duration = Duration::from_secs(20);
 
 /// What is done about unattended plans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +53,7 @@ pub fn run(plans_are: Plans) -> anyhow::Result<Request> {
     let cmdline = Cmdline::current();
     if plans_are == Plans::Followed && !find::is_switched_off(&cmdline) {
         if cmdline.value("rescue.config").is_none() {
-            wait_for_medium()?;
+            arrival::wait()?;
         }
         match plans(&cmdline, &sink) {
             Ok(Some(plan)) => {
@@ -85,44 +76,6 @@ fn ending(ending: Ending) -> anyhow::Result<Request> {
         Ending::Prompt => Request::Prompt,
         Ending::Gone => anyhow::bail!("the terminal is gone"),
     })
-}
-
-/// Waits for the medium this was booted from, or for Enter.
-fn wait_for_medium() -> anyhow::Result<()> {
-    let Some(label) = places::medium_label() else {
-        return Ok(());
-    };
-    let watch = Watch::folder(std::path::Path::new(mounts::STATE)).context("watching devices")?;
-    let started = Instant::now();
-    let mut told = false;
-    loop {
-        watch.drain().context("watching devices")?;
-        let volumes = volumes::list();
-        let labelled = !places::labelled(&volumes, volumes::LABEL).is_empty();
-        if labelled || places::medium(&volumes).is_some() {
-            return Ok(());
-        }
-        let left = MEDIUM.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            return Ok(());
-        }
-        if !told {
-            told = true;
-            let seconds = MEDIUM.as_secs();
-            say(&format!(
-                "waiting up to {seconds} s for the medium {label}; Enter goes on without it\n"
-            ));
-        }
-        let stdin = std::io::stdin();
-        let fds = [stdin.as_fd(), watch.as_fd()];
-        let interests = fds.map(|fd| Interest { fd, output: false });
-        let ready = wait(&interests, Some(left)).context("waiting for the medium")?;
-        if ready.first().is_some_and(|r| r.input || r.hangup) {
-            let mut line = String::new();
-            let _ = stdin.lock().read_line(&mut line);
-            return Ok(());
-        }
-    }
 }
 
 /// The plan that counts.
