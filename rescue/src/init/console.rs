@@ -19,6 +19,7 @@ pub struct Console {
     name: String,
     file: File,
     queue: VecDeque<u8>,
+    gone: bool,
 }
 
 impl Console {
@@ -34,6 +35,7 @@ impl Console {
             name: name.to_owned(),
             file,
             queue: VecDeque::new(),
+            gone: false,
         }
     }
 
@@ -75,13 +77,17 @@ impl Console {
         }
     }
 
-    /// What was typed there.
+    /// What was typed there. A terminal that was hung up types nothing any
+    /// more; see [`Consoles::forget_gone`].
     pub fn typed(&mut self) -> Vec<u8> {
         let mut buffer = [0; 1024];
         match self.file.read(&mut buffer) {
-            Ok(len) => buffer.get(..len).unwrap_or_default().to_vec(),
-            Err(_) => Vec::new(),
+            Ok(len @ 1..) => return buffer.get(..len).unwrap_or_default().to_vec(),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Ok(_) | Err(_) => self.gone = true,
         }
+        Vec::new()
     }
 }
 
@@ -107,6 +113,11 @@ impl Consoles {
             all.extend(Console::open("console"));
         }
         Self { all }
+    }
+
+    /// Drops terminals that were hung up: waiting for them would never wait.
+    pub fn forget_gone(&mut self) {
+        self.all.retain(|console| !console.gone);
     }
 
     /// Shows `text` everywhere.
@@ -151,6 +162,26 @@ mod tests {
         let line = Cmdline::parse("console=tty0 console=ttyS0,115200n8 console=ttyS1 console=../x");
         assert_eq!(names("tty0 ttyS0\n", &line), ["tty0", "ttyS0", "ttyS1"]);
         assert_eq!(names("", &Cmdline::default()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_hung_up_terminal_is_forgotten_and_a_silent_one_is_not() {
+        let pty = sys::console::Pty::open(80, 24).unwrap();
+        let other = sys::console::Pty::open(80, 24).unwrap();
+        let far = |pty: &sys::console::Pty| sys::console::open(pty.far()).unwrap();
+        let mut consoles = Consoles {
+            all: vec![
+                Console::over("a", far(&pty)),
+                Console::over("b", far(&other)),
+            ],
+        };
+        drop(pty);
+        for console in &mut consoles.all {
+            assert!(console.typed().is_empty());
+        }
+        consoles.forget_gone();
+        let left: Vec<&str> = consoles.all.iter().map(Console::name).collect();
+        assert_eq!(left, ["b"]);
     }
 
     #[test]

@@ -158,6 +158,7 @@ impl Supervisor {
         for (index, ready) in consoles.into_iter().enumerate() {
             self.console(index, ready);
         }
+        self.consoles.forget_gone();
         if far.input {
             self.menu_input();
         }
@@ -228,16 +229,10 @@ impl Supervisor {
         if ready.output {
             console.flush();
         }
-        let typed = if ready.input {
-            console.typed()
-        } else {
-            Vec::new()
-        };
-        if typed.is_empty() && (ready.hangup || ready.input) {
-            // Nothing can be read any more: waiting for it would spin.
-            self.consoles.all.remove(index);
+        if !ready.input && !ready.hangup {
             return;
         }
+        let typed = console.typed();
         if let Some(front) = &mut self.front {
             // More than the terminal holds is lost, as on any terminal.
             let _ = front.near.write(&typed);
