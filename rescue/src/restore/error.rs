@@ -55,14 +55,6 @@ pub enum Error {
         /// Why.
         source: image::Error,
     },
-    /// As [`Error::Image`], told by the reader of a whole disk.
-    #[error("reading the image for {place} failed; {}", LEFT)]
-    ImageRead {
-        /// Which part of the disk.
-        place: String,
-        /// Why.
-        source: std::io::Error,
-    },
     /// What was read back is not what was written.
     #[error(
         "{target}: {len} bytes at byte {offset} ({place}) read back differently from what was \
@@ -105,9 +97,7 @@ impl Error {
             Self::Open { .. } => Some(Code::TargetWrite),
             Self::Target { .. } => Some(Code::TargetWrite),
             Self::Mismatch { .. } => Some(Code::VerifyMismatch),
-            Self::Image { .. } | Self::ImageRead { .. } | Self::Thread { .. } | Self::Stopped => {
-                None
-            }
+            Self::Image { .. } | Self::Thread { .. } | Self::Stopped => None,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Everything a restore is going to do, before the first write.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use disk::{LayoutRefusal, ReadAt, SectorSize, Table};
+use disk::{LayoutRefusal, ReadAt, SectorSize, Table, TableError};
 use image::{DiskImage, Image, Repository};
 
+use super::engine::CHECKPOINT_EVERY;
 use super::journal::{self, Journal};
 use super::options::{Options, Resume};
 use super::preflight;
@@ -28,6 +30,8 @@ pub struct Plan {
     pub(super) digest: [u8; 32],
     /// The journal of the same restore, interrupted.
     pub(super) resume: Option<Journal>,
+    /// How often progress is put on record; tests do it all the time.
+    pub(super) checkpoint_every: Duration,
     pub(super) summary: Summary,
 }
 
@@ -83,6 +87,7 @@ pub fn plan(
         units,
         digest,
         resume,
+        checkpoint_every: CHECKPOINT_EVERY,
         summary,
     })
 }
@@ -186,6 +191,7 @@ fn fit(
     let source = repository.read_at(disk)?;
     let table = match disk::read_table(&source, disk.sector_size) {
         Ok(table) => table,
+        Err(TableError::Read { source, .. }) => return Err(PlanError::reading(source)),
         Err(error) => {
             let why = LayoutRefusal::from(error);
             return Ok(Err(layout_reason(why)));
@@ -206,7 +212,7 @@ fn withheld_of(
     layout: &disk::Layout,
     sector: SectorSize,
 ) -> Result<Withheld, PlanError> {
-    withhold(source, table, layout, sector).map_err(PlanError::ImageTable)
+    withhold(source, table, layout, sector).map_err(PlanError::reading)
 }
 
 fn layout_reason(why: LayoutRefusal) -> Reason {

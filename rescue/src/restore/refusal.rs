@@ -18,9 +18,6 @@ pub enum PlanError {
     /// The image cannot be read.
     #[error("cannot read the image")]
     Image(#[from] image::Error),
-    /// The image's disk cannot be read.
-    #[error("cannot read the partition table out of the image")]
-    ImageTable(#[source] std::io::Error),
     /// The target cannot be looked at.
     #[error("cannot read {target}")]
     Target {
@@ -59,6 +56,27 @@ pub struct NotConfirmed {
     pub target: String,
     /// What was typed, or why nothing could be asked.
     pub reason: String,
+}
+
+impl PlanError {
+    /// The error of reading a disk out of an image: the reader wraps the
+    /// repository's errors, which know their exit codes.
+    pub(super) fn reading(error: std::io::Error) -> Self {
+        Self::Image(image_error(error))
+    }
+}
+
+/// The repository's error in what a [`image::DiskReader`] said.
+pub(super) fn image_error(error: std::io::Error) -> image::Error {
+    match error.downcast::<image::Error>() {
+        Ok(error) => error,
+        Err(source) => image::Error::Store(store::Error::Io {
+            location: "the image".to_owned(),
+            name: "its disk".to_owned(),
+            action: "reading",
+            source,
+        }),
+    }
 }
 
 /// Everything that speaks against a target, together.

@@ -172,14 +172,14 @@ fn warnings(disk: &DiskImage, target: &Disk) -> Vec<String> {
         let Some(fs) = &region.fs else { continue };
         let title = region.title();
         match fs.consistency {
-            Consistency::Clean => {}
             Consistency::JournalOverlay => out.push(format!(
                 "{title}: the filesystem was not cleanly unmounted when it was captured; it \
                  will replay its journal on first use."
             )),
-            Consistency::Raw => out.push(format!(
+            Consistency::Raw if fs.notes.is_empty() => out.push(format!(
                 "{title}: captured whole, because its free space could not be told."
             )),
+            Consistency::Clean | Consistency::Raw => {}
         }
         out.extend(fs.notes.iter().map(|note| format!("{title}: {note}")));
     }
@@ -251,13 +251,14 @@ impl Summary {
         writeln!(f, "Partitions that come:")?;
         for part in &self.partitions {
             let fs = part.filesystem.as_deref().unwrap_or("unknown");
-            let name = part.name.as_deref().unwrap_or("");
+            let name = part.name.as_deref().map(|name| format!(" {name:?}"));
+            let name = name.unwrap_or_default();
             let size = human_bytes(part.size);
             let data = human_bytes(part.data_bytes);
             let (number, kind) = (part.number, &part.kind);
             writeln!(
                 f,
-                "  {number:>3}  {size:>10}  {fs:<8} {kind} {name}: {data} of data"
+                "  {number:>3}  {size:>10}  {fs:<8} {kind}{name}: {data} of data"
             )?;
         }
         Ok(())

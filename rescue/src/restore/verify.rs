@@ -11,6 +11,7 @@ use super::engine::Queue;
 use super::error::Error;
 use super::plan::Plan;
 use super::pool::AlignedBuf;
+use super::refusal::image_error;
 use super::target::Target;
 use crate::event::{Event, Sink};
 
@@ -230,9 +231,6 @@ fn equals_image(
     };
     let mut wanted = vec![0; found.len()];
     let read = reader.read_exact_at(&mut wanted, piece.start);
-    read.map_err(|source| Error::ImageRead {
-        place: plan.place(piece.start),
-        source,
-    })?;
+    read.map_err(|e| failed(image_error(e)))?;
     Ok(wanted == found)
 }

@@ -18,12 +18,23 @@ use disk::{
 pub(super) const HEAD: u64 = 1 << 20;
 
 /// One step of activation: written, flushed, and read back when asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Step {
     /// What it writes, for messages.
     pub(super) what: &'static str,
     /// Offsets and bytes, in whole sectors.
     pub(super) writes: Vec<(u64, Vec<u8>)>,
+}
+
+/// Where it writes, not what: that is a MiB of numbers.
+impl std::fmt::Debug for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let places = self.writes.iter().map(|(at, bytes)| (at, bytes.len()));
+        f.debug_struct("Step")
+            .field("what", &self.what)
+            .field("writes", &places.collect::<Vec<_>>())
+            .finish()
+    }
 }
 
 /// What is withheld and how it is written in the end.

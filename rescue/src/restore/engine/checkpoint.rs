@@ -11,7 +11,7 @@ use crate::restore::plan::Plan;
 use crate::restore::target::Target;
 
 /// A checkpoint is due after this long…
-const EVERY: Duration = Duration::from_secs(5);
+pub(in crate::restore) const EVERY: Duration = Duration::from_secs(5);
 /// …or after this many bytes.
 const BYTES: u64 = 1 << 30;
 /// How often that is looked at.
@@ -58,16 +58,17 @@ impl<'a> Checkpointer<'a> {
 
     /// Makes checkpoints until stopped.
     pub(super) fn run(&self, ledger: &Ledger<'_>) -> Result<(), Error> {
+        let every = self.plan.checkpoint_every;
         let mut last = (Instant::now(), ledger.bytes());
         loop {
             let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
             if *stopped {
                 return Ok(());
             }
-            let waited = self.stop.wait_timeout(stopped, TICK);
+            let waited = self.stop.wait_timeout(stopped, TICK.min(every));
             drop(waited.unwrap_or_else(PoisonError::into_inner));
             let bytes = ledger.bytes();
-            let due = last.0.elapsed() >= EVERY || bytes.saturating_sub(last.1) >= BYTES;
+            let due = last.0.elapsed() >= every || bytes.saturating_sub(last.1) >= BYTES;
             if due && bytes != last.1 {
                 self.checkpoint(ledger)?;
                 last = (Instant::now(), bytes);

@@ -33,6 +33,7 @@ use super::target::Target;
 use crate::event::{Event, Sink};
 use batch::{Filter, Read};
 use checkpoint::Checkpointer;
+pub(super) use checkpoint::EVERY as CHECKPOINT_EVERY;
 use ledger::Ledger;
 pub(super) use queue::Queue;
 use stages::{Fetched, WriteJob};

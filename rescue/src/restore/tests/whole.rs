@@ -1,0 +1,134 @@
+//! Whole restores: what comes back is what was there.
+
+use super::*;
+use crate::restore::withheld::HEAD;
+
+#[test]
+fn an_mbr_disk_comes_back_bit_by_bit() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    assert!(
+        sample.kinds().iter().all(|bytes| *bytes > 0),
+        "{:?}",
+        sample.kinds()
+    );
+    let target = sample.target(sample.size());
+    let report = sample.restore(&target, &verified());
+    sample.assert_restored(&target.path, &[]);
+    assert_eq!(report.checked, Checked::ReadBack);
+    let [data, zero, _] = sample.kinds();
+    assert_eq!(report.handled_bytes, data + zero);
+    assert!(!report.resumed);
+}
+
+#[test]
+fn free_space_is_left_as_it_was() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    sample.restore(&target, &Options::default());
+    let all = fs::read(&target.path).unwrap();
+    // The middle of the swap partition.
+    assert!(all[9 << 20..10 << 20].iter().all(|b| *b == 0xa5));
+}
+
+#[test]
+fn a_gpt_disk_comes_back_on_one_of_the_same_size() {
+    let sample = Sample::of(disks::gpt(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    sample.restore(&target, &verified());
+    sample.assert_restored(&target.path, &[]);
+    assert!(already_carries(&target, sample.disk()).unwrap());
+}
+
+#[test]
+fn a_larger_disk_gets_its_backup_table_at_its_own_end() {
+    let sample = Sample::of(disks::gpt(), SectorSize::B512);
+    let target = sample.target(sample.size() + (9 << 20));
+    let report = sample.restore(&target, &verified());
+    assert_eq!(report.changes.len(), 1, "{:?}", report.changes);
+    let table_head = Extent {
+        start: 0,
+        len: 34 * 512,
+    };
+    let old_backup = Extent {
+        start: sample.size() - 33 * 512,
+        len: 33 * 512,
+    };
+    sample.assert_restored(&target.path, &[table_head, old_backup]);
+    let device = target.open().unwrap();
+    let table = disk::read_table(&device, SectorSize::B512).unwrap();
+    assert_eq!(
+        (table.partitions.len(), table.notes.len()),
+        (3, 0),
+        "{table:?}"
+    );
+    let end = fs::read(&target.path).unwrap();
+    assert!(end[end.len() - 512..].starts_with(b"EFI PART"));
+    assert!(already_carries(&target, sample.disk()).unwrap());
+}
+
+#[test]
+fn a_larger_disk_loses_the_old_system_at_its_end() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let target = sample.target(sample.size() + (3 << 20));
+    sample.restore(&target, &verified());
+    sample.assert_restored(&target.path, &[]);
+    let all = fs::read(&target.path).unwrap();
+    assert!(all[all.len() - (1 << 20)..].iter().all(|b| *b == 0));
+}
+
+#[test]
+fn disks_without_a_table_come_back_whatever_their_size() {
+    for len in [4096, 8192, 100 * 512, 1 << 20, (1 << 20) + 512, 3_000_320] {
+        for sector in [SectorSize::B512, SectorSize::B4096] {
+            let len = len / sector.bytes() * sector.bytes();
+            let bytes = disks::bare(usize::try_from(len).unwrap());
+            let sample = Sample::of(bytes, sector);
+            let target = sample.target(sample.size());
+            sample.restore(&target, &verified());
+            sample.assert_restored(&target.path, &[]);
+        }
+    }
+}
+
+#[test]
+fn the_journal_is_gone_when_the_restore_is_done() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    sample.restore(&target, &Options::default());
+    let found = Journal::find(&target.open().unwrap()).unwrap();
+    assert_eq!(found, None);
+    let all = fs::read(&target.path).unwrap();
+    assert_eq!(all[..HEAD as usize], sample.source[..HEAD as usize]);
+}
+
+#[test]
+fn a_plan_writes_nothing_and_says_what_is_lost() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    let before = fs::read(&target.path).unwrap();
+    let plan = sample.plan(&target, &verified()).unwrap();
+    let text = plan.to_string();
+    for part in ["ALL DATA ON IT WILL BE LOST", "sample", "swap", "read back"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert!(!plan.summary().already_carries);
+    assert_eq!(plan.summary().partitions.len(), 3);
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(json["partitions"][1]["filesystem"], "swap");
+    assert_eq!(fs::read(&target.path).unwrap(), before);
+}
+
+#[test]
+fn a_machine_that_ran_since_is_still_recognised() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    assert!(!already_carries(&target, sample.disk()).unwrap());
+    sample.restore(&target, &Options::default());
+    let file = File::options().write(true).open(&target.path).unwrap();
+    file.write_all_at(b"the machine ran", 8 << 20).unwrap();
+    assert!(already_carries(&target, sample.disk()).unwrap());
+    let again = sample.plan(&target, &Options::default()).unwrap();
+    assert!(again.summary().already_carries);
+    file.write_all_at(&[9; 4], 440).unwrap();
+    assert!(!already_carries(&target, sample.disk()).unwrap());
+}
