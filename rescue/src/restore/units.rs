@@ -9,9 +9,9 @@ use image::{PAGE_SPAN, Region};
 
 /// A journal slot holds at most this many bits.
 pub(super) const MAX_UNITS: u64 = 512 << 10;
-/// The smallest unit, in bytes.
-const MIN_SHIFT: u32 = 23;
-/// The largest unit, in bytes: a map page.
+/// Log2 of the smallest unit in bytes: 1 MiB.
+const MIN_SHIFT: u32 = 20;
+/// Log2 of the largest: a map page.
 const MAX_SHIFT: u32 = PAGE_SPAN.trailing_zeros();
 
 /// How the image's disk is cut into units.
