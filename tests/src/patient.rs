@@ -58,14 +58,19 @@ impl Facts {
     /// When it does not come that far, with the console's tail.
     pub fn of(machine: Machine, disk: Disk) -> Result<Self> {
         let mut vm = machine.disk(disk.throw_away_writes()).start()?;
-        let facts = Self::read(&mut vm)?;
+        let facts = Self::told_by(&mut vm)?;
         vm.send("systemctl poweroff\n")?;
         let exit = vm.wait_exit(BOOT)?;
         ensure!(exit == Exit::PoweredOff, "instead of powering off: {exit}");
         Ok(facts)
     }
 
-    fn read(vm: &mut Vm) -> Result<Self> {
+    /// Logs in to a patient that is starting and waits for its facts; leaves a
+    /// shell of root on the console.
+    ///
+    /// # Errors
+    /// When it does not come that far, with the console's tail.
+    pub fn told_by(vm: &mut Vm) -> Result<Self> {
         vm.wait_for("login:", BOOT)?;
         vm.send("root\n")?;
         vm.wait_for("root@patient-", BOOT)?;

@@ -3,6 +3,8 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use image::Repository;
+use qemu::{Disk, Firmware, Machine, Vm};
+use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::ops::Range;
@@ -10,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::rescue::{rescue, start};
-use tests::{Random, Sample, all, left_behind, same_blocks, scratch};
+use tests::{
+    Random, Sample, Unattended, all, fact, left_behind, phase, same_blocks, scratch, tool,
+};
 
 const MOMENTS: u32 = 20;
 const NOTHING: Range<u64> = 0..0;
@@ -64,10 +68,70 @@ fn host_a_restore_killed_at_random_moments_resumes() -> Result<()> {
     Ok(())
 }
 
+/// Power cuts of a machine that restores, each later than the one before; then it
+/// is left alone and finishes what the others began.
+#[test]
+fn vm_a_restore_cut_off_by_power_failures_resumes() -> Result<()> {
+    let folder = scratch()?;
+    let sample = Sample::captured(folder.path(), 192)?;
+    let plan = Unattended::new(folder.path(), "label:RESCUE/repo")?;
+    fs::rename(&sample.repository, plan.repository())?;
+    let sample = Sample {
+        repository: plan.repository(),
+        ..sample
+    };
+    let target = folder.path().join("target.raw");
+    let mut random = Random::announced();
+    let old = old_system(&sample, &mut random)?;
+    // Five restores of four cuts, or one of two.
+    let (restores, cuts) = if all() { (5, 4) } else { (1, 2) };
+    for _ in 0..restores {
+        fs::copy(&old, &target).context("laying out the old system")?;
+        let mut moments: Vec<u64> = (0..cuts).map(|_| random.below(100)).collect();
+        moments.sort_unstable();
+        for percent in moments {
+            let vm = plan.start(Machine::new(Firmware::Bios), Disk::raw(&target))?;
+            let resumed_at = cut_power_at(vm, percent)?;
+            let left = left_behind(&old, &target)?;
+            println!("cut at {percent} %, had resumed at {resumed_at}: {left:?}");
+            let safe = left.is_safe() || check(&sample, &target, FIRST_MIB).is_ok();
+            ensure!(safe, "cut at {percent} %: {left:?}");
+        }
+        let machine = Machine::new(Firmware::Bios);
+        plan.run(machine, Disk::raw(&target))?.succeeded()?;
+        check(&sample, &target, NOTHING)?;
+    }
+    Ok(())
+}
+
+/// Lets a restore write so many hundredths of its data, then cuts the power; where
+/// it had resumed, as the plan says it.
+fn cut_power_at(mut vm: Vm, percent: u64) -> Result<Value> {
+    let limit = Duration::from_secs(60);
+    let plan = vm.wait_event("the plan", limit, fact("plan"))?;
+    let writing = vm.wait_event("writing", limit, phase("writing"))?;
+    let total = writing["total"]
+        .as_u64()
+        .context("how much there is to write")?;
+    vm.wait_event("progress", limit, |event| {
+        let done = event["done"].as_u64().unwrap_or(0);
+        event["event"] != "progress" || done * 100 >= total * percent
+    })?;
+    vm.kill()?;
+    Ok(plan["value"]["resumes_at"].clone())
+}
+
 /// A disk of the same size that boots something else.
 fn old_system(sample: &Sample, random: &mut Random) -> Result<PathBuf> {
     let old = sample.disk.with_file_name("old.raw");
     fs::copy(&sample.disk, &old).context("making an old system")?;
+    // Another machine: with the same identifiers it would be taken for restored.
+    let randomize = [
+        "sgdisk".as_ref(),
+        "--randomize-guids".as_ref(),
+        old.as_os_str(),
+    ];
+    tool("gdisk", &randomize)?;
     let file = fs::File::options().write(true).open(&old)?;
     let noise = random.bytes(1 << 20);
     for mib in 2..fs::metadata(&old)?.len() >> 20 {
