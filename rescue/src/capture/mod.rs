@@ -30,7 +30,7 @@ pub use report::Report;
 pub use source::{Source, plan};
 
 use crate::event::{Event, Phase, Sink};
-use crate::inventory;
+use crate::inventory::{self, DiskKind};
 
 /// What an image is to be called, and when and by what chance it is made.
 #[derive(Debug, Clone)]
@@ -158,7 +158,15 @@ pub fn run(
     pipeline::run(&mut session, repository.config(), sources, sink)?;
     let stored = session.finish().context("cannot complete the image")?;
     let (stats, skipped) = (stored.stats, stored.skipped.clone());
-    let machine = machine::identify(Path::new("/"));
+    // Files say nothing about the machine their disks came from, and this one is
+    // only where they are.
+    let machine = match sources
+        .iter()
+        .any(|source| source.disk.kind == DiskKind::Device)
+    {
+        true => machine::identify(Path::new("/")),
+        false => Machine::default(),
+    };
     let manifest = manifest(sources, &stored.regions, label, machine)?;
     let image = stored.commit(manifest)?;
     let report = Report::new(&image, stats, skipped, sources, started.elapsed());
@@ -196,6 +204,7 @@ fn manifest(
     let name = label
         .name
         .or_else(|| machine.hostname.clone())
+        .or_else(|| sources.first().and_then(Source::stem))
         .unwrap_or_else(|| "unnamed".to_owned());
     Ok(Manifest {
         format: image::FORMAT,

@@ -132,7 +132,7 @@ fn plan_region(
     // A gap has no filesystem, unless it is the whole disk.
     let whole = region.start == 0 && region.len == device.size();
     let mapped = match Window::new(device, region.start, region.len) {
-        Some(window) if partition.is_some() || whole => {
+        Some(window) if whole || partition.is_some_and(holds_filesystem) => {
             Some(fsmap::map(&window).with_context(|| {
                 format!("cannot read the {} of {}", region.kind, path.display())
             })?)
@@ -159,6 +159,13 @@ fn plan_region(
         free: whole_blocks(free, region.len),
         fs: mapped.map(filesystem),
     })
+}
+
+/// Whether a filesystem may be in a partition: these types are for boot loaders
+/// and for later, and saying "no filesystem was found" of them would be noise.
+fn holds_filesystem(partition: &disk::Partition) -> bool {
+    const NEVER: [&str; 3] = ["BIOS boot", "PowerPC PReP boot", "Microsoft reserved (MSR)"];
+    !NEVER.contains(&partition.type_name.as_str())
 }
 
 fn filesystem(map: fsmap::FsMap) -> Filesystem {
@@ -197,6 +204,12 @@ fn whole_blocks(free: &[Extent], len: u64) -> Vec<Extent> {
 }
 
 impl Source {
+    /// The file's name without its ending: a name for an image that got none.
+    pub(super) fn stem(&self) -> Option<String> {
+        let stem = self.disk.path.file_stem()?.to_str()?;
+        Some(stem.to_owned())
+    }
+
     /// Bytes that are going to be read.
     #[must_use]
     pub fn used_bytes(&self) -> u64 {

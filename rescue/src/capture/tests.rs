@@ -288,3 +288,17 @@ proptest! {
         prop_assert_eq!(freed, free);
     }
 }
+
+#[test]
+fn a_file_is_not_taken_for_the_machine_it_lies_on() {
+    let repository = repository(Arc::new(MemoryStore::default()));
+    let unnamed = Label {
+        name: None,
+        ..label(1)
+    };
+    let sources = [source(MemDisk::new(mbr_disk()))];
+    run(&repository, &sources, unnamed, &Silent).unwrap();
+    let manifest = repository.image("latest").unwrap().manifest;
+    assert_eq!(manifest.machine, image::Machine::default());
+    assert_eq!(manifest.name, "test", "the file's name");
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use disk::{SectorSize, human_bytes};
-use image::{Consistency, DiskImage, Image, Region, Repository};
+use image::{Consistency, DiskImage, Image, Manifest, Region, Repository};
 use serde::{Serialize, Serializer};
 
 use super::journal::Journal;
@@ -97,7 +97,7 @@ impl Summary {
             image: image.id.to_string(),
             name: manifest.name.clone(),
             created: manifest.created.to_string(),
-            machine: machine(&manifest.machine),
+            machine: machine(manifest),
             disk: disk.index,
             disks: manifest.disks.len(),
             disk_size: disk.size,
@@ -140,15 +140,17 @@ impl Summary {
     }
 }
 
-/// "web1 (Dell Inc. PowerEdge R740)".
-fn machine(machine: &image::Machine) -> String {
+/// "web1 (Dell Inc. PowerEdge R740)"; the image's name where it was captured from
+/// files, which do not say what machine they come from.
+fn machine(manifest: &Manifest) -> String {
+    let machine = &manifest.machine;
     let hardware = [machine.vendor.as_deref(), machine.product.as_deref()];
     let hardware: Vec<&str> = hardware.into_iter().flatten().collect();
     match (machine.hostname.as_deref(), hardware.is_empty()) {
         (Some(host), true) => host.to_owned(),
         (Some(host), false) => format!("{host} ({})", hardware.join(" ")),
         (None, false) => hardware.join(" "),
-        (None, true) => "unknown".to_owned(),
+        (None, true) => manifest.name.clone(),
     }
 }
 
