@@ -213,6 +213,34 @@ fn the_medium_is_told_by_its_volume_identifier() {
 }
 
 #[test]
+fn every_bus_has_its_own_place_for_the_serial_number() {
+    let fake = Fake::new();
+    let nvme = fake.device("pci0/nvme/nvme0/nvme0n1", "259:0", 8);
+    fake.file(&format!("{nvme}/device/serial"), "S64ANS0T  \n");
+    fake.file(&format!("{nvme}/device/model"), "Samsung SSD 980  \n");
+    fake.file(&format!("{nvme}/wwid"), "eui.002538b111b2c3d4\n");
+    let virtio = fake.device("pci0/virtio1/block/vda", "254:0", 8);
+    fake.file(&format!("{virtio}/serial"), "VIRT-1\n");
+    fake.file(&format!("{virtio}/device/vendor"), "0x1af4\n");
+    let usb = fake.device("pci0/usb1/1-1/1-1:1.0/host3/target3/block/sdb", "8:16", 8);
+    fake.file("sys/devices/pci0/usb1/1-1/serial", "USB-SN\n");
+    fake.file("sys/devices/pci0/usb1/1-1/idVendor", "0781\n");
+    fake.file(&format!("{usb}/device/vendor"), "SanDisk \n");
+    fake.file(&format!("{usb}/device/model"), "Ultra\n");
+    let disks = fake.machine().disks().unwrap();
+    let told: Vec<String> = disks.iter().map(Disk::describe).collect();
+    assert_eq!(
+        told,
+        [
+            "Samsung SSD 980 (serial S64ANS0T, nvme), 4.0 KiB",
+            "SanDisk Ultra (serial USB-SN, usb), 4.0 KiB",
+            "disk of unknown model (serial VIRT-1, virtio), 4.0 KiB",
+        ]
+    );
+    assert_eq!(disks[0].wwn.as_deref(), Some("eui.002538b111b2c3d4"));
+}
+
+#[test]
 fn a_missing_path_says_how_to_make_a_file() {
     let error = disk_at(Path::new("/nonexistent/x.img")).unwrap_err();
     assert!(error.to_string().contains("truncate -s SIZE"), "{error}");

@@ -108,8 +108,9 @@ impl Filter<'_> {
     }
 }
 
-/// Plans one page of a region that begins at `base` on the disk.
-pub(super) fn plan_page(base: u64, entries: Vec<MapEntry>, filter: &Filter<'_>) -> Batch {
+/// Plans entries that follow each other, of a region that begins at `base` on
+/// the disk.
+pub(super) fn plan_page(base: u64, entries: &[MapEntry], filter: &Filter<'_>) -> Batch {
     let mut batch = Batch::default();
     let mut chunks: Vec<(Locator, Place)> = Vec::with_capacity(entries.len());
     // The last chunk, as long as nothing came between.

@@ -49,7 +49,7 @@ fn plan(raw: &[(u8, u64, u8, u32)], base: u64, withheld: &[Extent], done: &[u64]
         units: &units,
         done: &bitmap,
     };
-    plan_page(base, entries(raw), &filter)
+    plan_page(base, &entries(raw), &filter)
 }
 
 #[test]

@@ -9,6 +9,10 @@ use super::queue::Producer;
 use super::stages::WriteJob;
 use crate::restore::error::Error;
 
+/// Entries planned at once: all of an ordinary page (about 7000), a part of
+/// one cut into single blocks, so that plans stay small.
+const BATCH: usize = 16 << 10;
+
 /// Walks all regions. Ends early, without an error, when something else failed.
 pub(super) fn run(
     shared: &Shared<'_>,
@@ -23,7 +27,7 @@ pub(super) fn run(
             let page = page_extent(region, number);
             let entries = map.page_with(number, &mut decoder);
             let entries = entries.map_err(|e| failed(&region.title(), e))?;
-            if !walk_page(shared, region, page, entries, reads, writes) {
+            if !walk_page(shared, region, page, &entries, reads, writes) {
                 return Ok(());
             }
         }
@@ -52,17 +56,19 @@ fn walk_page(
     shared: &Shared<'_>,
     region: &Region,
     page: Extent,
-    entries: Vec<MapEntry>,
+    entries: &[MapEntry],
     reads: &Producer<'_, Read>,
     writes: &Producer<'_, WriteJob>,
 ) -> bool {
     // Keeps the page's units open until all its work is handed out.
     shared.ledger.hold_extent(page);
-    let batch = plan_page(region.start, entries, &shared.filter);
-    shared.ledger.count(batch.skipped);
-    shared.counted(|counts| counts.skipped += batch.skipped);
-    if !hand_out(shared, batch, reads, writes) {
-        return false;
+    for entries in entries.chunks(BATCH) {
+        let batch = plan_page(region.start, entries, &shared.filter);
+        shared.ledger.count(batch.skipped);
+        shared.counted(|counts| counts.skipped += batch.skipped);
+        if !hand_out(shared, batch, reads, writes) {
+            return false;
+        }
     }
     shared.ledger.release_extent(page);
     true
