@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "REPO")]
     to: String,
 
-    /// What to call the image; the host name if not given.
+    /// What to call the image; if not given the host name, or the name of a raw file.
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     name: Option<String>,
 
