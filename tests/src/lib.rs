@@ -9,6 +9,7 @@ mod artefact;
 mod compare;
 mod event;
 mod left;
+pub mod parts;
 mod patient;
 mod random;
 pub mod rescue;
