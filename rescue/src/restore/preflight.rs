@@ -1,5 +1,6 @@
 //! Whether all the image needs is there, before the target is touched: every
-//! map page is read and checked, every pack is there and long enough. What is
+//! map page is read and checked, every pack is there and long enough,
+//! and parts of packs can be read. What is
 //! inside the packs is only seen when it is read (`rescue verify`).
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub(super) struct Needs {
 /// [`Error::Damaged`], [`Error::Missing`], or the store's own.
 pub(super) fn check(repository: &Repository, disk: &DiskImage) -> Result<Needs> {
     let needs = survey(repository, disk)?;
+    probe(repository, &needs)?;
     let packs: Vec<(&PackId, &u64)> = needs.packs.iter().collect();
     let share = packs.len().div_ceil(IN_FLIGHT).max(1);
     let failure = Mutex::new(None);
@@ -64,6 +66,17 @@ fn survey(repository: &Repository, disk: &DiskImage) -> Result<Needs> {
         }
     }
     Ok(needs)
+}
+
+/// Reads a few bytes out of one pack: a server that cannot give parts of an
+/// object is found now.
+fn probe(repository: &Repository, needs: &Needs) -> Result<()> {
+    let Some(pack) = needs.packs.keys().next() else {
+        return Ok(());
+    };
+    let name = repository.pack_name(pack);
+    let read = repository.store().read_range(&name, 0, &mut [0; 64]);
+    read.map_err(Error::required)
 }
 
 fn find(repository: &Repository, packs: &[(&PackId, &u64)]) -> Result<()> {

@@ -90,6 +90,20 @@ fn a_missing_or_short_pack_is_found_before_the_first_write() {
 }
 
 #[test]
+fn a_store_that_cannot_read_parts_is_found_before_the_first_write() {
+    let store = Arc::new(flaky::Cable {
+        inner: Arc::default(),
+        left: u64::MAX.into(),
+    });
+    let sample = Sample::stored_in(store.clone(), disks::mbr(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    store.left.store(0, std::sync::atomic::Ordering::SeqCst);
+    let error = sample.plan(&target, &Options::default()).unwrap_err();
+    assert_eq!(crate::exit::classify(&error.into()), Code::Repository);
+    assert_eq!(head(&target.path), [0xa5; 1024]);
+}
+
+#[test]
 fn a_target_that_changed_since_the_plan_is_not_written() {
     let sample = Sample::of(disks::mbr(), SectorSize::B512);
     let target = sample.target(sample.size());
