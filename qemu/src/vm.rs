@@ -266,6 +266,37 @@ impl Vm {
         })
     }
 
+    /// Plugs in a USB stick with `file` on it that cannot be written. The machine
+    /// must have had one from the start: its controller is used.
+    ///
+    /// # Errors
+    /// As [`Vm::qmp`].
+    pub fn plug_usb_stick(&mut self, file: &Path, name: &str) -> Result<()> {
+        let backend = json!({
+            "driver": "raw",
+            "node-name": name,
+            "read-only": true,
+            "file": { "driver": "file", "filename": file, "read-only": true },
+        });
+        self.qmp("blockdev-add", backend)?;
+        let stick = json!({
+            "driver": "usb-storage",
+            "id": name,
+            "bus": "xhci.0",
+            "drive": name,
+            "serial": name,
+        });
+        self.qmp("device_add", stick).map(drop)
+    }
+
+    /// Pulls out what [`Vm::plug_usb_stick`] plugged in under this name.
+    ///
+    /// # Errors
+    /// As [`Vm::qmp`].
+    pub fn pull_usb_stick(&mut self, name: &str) -> Result<()> {
+        self.qmp("device_del", json!({ "id": name })).map(drop)
+    }
+
     /// Presses the reset button.
     ///
     /// # Errors

@@ -55,16 +55,24 @@ impl Unattended {
         self.folder.join("volume/repo")
     }
 
+    /// The volume, made from its content when it is asked for first.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn volume(&self) -> Result<PathBuf> {
+        let volume = self.folder.join("volume.raw");
+        if !volume.exists() {
+            make_volume(&volume, "RESCUE", &self.folder.join("volume"), 16)?;
+        }
+        Ok(volume)
+    }
+
     /// Starts `machine` with the medium, the volume and `target`.
     ///
     /// # Errors
     /// When something is missing or QEMU refuses.
     pub fn start(&self, machine: Machine, target: Disk) -> Result<Vm> {
-        let volume = self.folder.join("volume.raw");
-        if !volume.exists() {
-            make_volume(&volume, "RESCUE", &self.folder.join("volume"), 16)?;
-        }
-        let volume = Disk::raw(volume)
+        let volume = Disk::raw(self.volume()?)
             .bus(Bus::VirtioBlk)
             .serial("RESCUE-VOLUME");
         let machine = machine

@@ -22,6 +22,7 @@ pub mod modules;
 pub mod mounts;
 pub mod network;
 pub mod places;
+mod plans;
 pub mod port;
 pub mod prompt;
 pub mod role;

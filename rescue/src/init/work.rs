@@ -1,6 +1,7 @@
 //! The process that does the work: the unattended plan when there is one,
 //! else the dialogue.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,17 +10,18 @@ use serde_json::json;
 use super::arrival;
 use super::cmdline::Cmdline;
 use super::devices::{self, Devices};
+use super::plans::{Arrivals, Known};
 use super::port::{Both, Port};
 use super::role::Request;
 use super::state::Board;
-use super::volumes;
 use super::world::{Here, report_text, tell, tell_disks};
 use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
 use crate::inventory;
-use crate::ui::dialogue::{self, Ending, Standard};
+use crate::ui::dialogue::{self, Ending, Operator, Standard, Start};
 use crate::ui::say;
-use crate::unattended::{self, Plan, Then, find};
+use crate::unattended::find::{self, Found};
+use crate::unattended::{self, Plan, Then};
 
 /// How long drivers may take before the first screen comes anyway.
 const DRIVERS: Duration = Duration::from_secs(90);
@@ -51,37 +53,63 @@ pub fn run(plans_are: Plans) -> anyhow::Result<Request> {
     let (text, port) = (crate::ui::text(), Port::current());
     let sink = Both(&*text, &port);
     let cmdline = Cmdline::current();
+    let known = Known::new(board, cmdline.clone());
+    let mut start = Start::First(Operator::Choosing);
     if plans_are == Plans::Followed && !find::is_switched_off(&cmdline) {
         if cmdline.value("rescue.config").is_none() {
             arrival::wait()?;
         }
-        match plans(&cmdline, &sink) {
-            Ok(Some(plan)) => {
-                if let Some(request) = unattended(&plan, &sink, &port)? {
-                    return Ok(request);
-                }
-            }
-            Ok(None) => {}
-            Err(error) => failed(&sink, &error),
+        let first = Start::First(Operator::Silent);
+        match obey(&known, known.all(), first, &sink, &port) {
+            ControlFlow::Break(request) => return Ok(request),
+            ControlFlow::Continue(next) => start = next,
         }
     }
-    let mut world = Here::new(&sink, &port);
-    ending(dialogue::run(&mut Standard::new(&sink), &mut world))
+    let bell = Arrivals::new(&known)?;
+    let mut terminal = Standard::new(&sink).with_bell(&bell);
+    let mut world = Here::new(&sink, &port, &known);
+    loop {
+        let operator = match dialogue::run(&mut terminal, &mut world, start) {
+            Ending::Reboot => return Ok(Request::Reboot),
+            Ending::PowerOff => return Ok(Request::PowerOff),
+            Ending::Prompt => return Ok(Request::Prompt),
+            Ending::Gone => anyhow::bail!("the terminal is gone"),
+            Ending::Plan(operator) => operator,
+        };
+        match obey(&known, known.fresh(), Start::First(operator), &sink, &port) {
+            ControlFlow::Break(request) => return Ok(request),
+            ControlFlow::Continue(next) => start = next,
+        }
+    }
 }
 
-fn ending(ending: Ending) -> anyhow::Result<Request> {
-    Ok(match ending {
-        Ending::Reboot => Request::Reboot,
-        Ending::PowerOff => Request::PowerOff,
-        Ending::Prompt => Request::Prompt,
-        Ending::Gone => anyhow::bail!("the terminal is gone"),
-    })
+/// Follows the plan that counts among `found`, and puts all of them aside: what
+/// PID 1 is to do then, or where the dialogue begins (`first` unless a restore
+/// succeeded).
+fn obey(
+    known: &Known,
+    found: anyhow::Result<Vec<Found>>,
+    first: Start,
+    sink: &dyn Sink,
+    port: &Port,
+) -> ControlFlow<Request, Start> {
+    let plan = found.and_then(|found| {
+        known.put_aside(&found);
+        pick(&found, sink)
+    });
+    match plan {
+        Ok(Some(plan)) => unattended(&plan, first, sink, port),
+        Ok(None) => ControlFlow::Continue(first),
+        Err(error) => {
+            failed(sink, &error);
+            ControlFlow::Continue(first)
+        }
+    }
 }
 
 /// The plan that counts.
-fn plans(cmdline: &Cmdline, sink: &dyn Sink) -> anyhow::Result<Option<Plan>> {
-    let found = find::gather(cmdline, &volumes::list())?;
-    let Some((plan, origin, notes)) = find::pick(&found)? else {
+fn pick(found: &[Found], sink: &dyn Sink) -> anyhow::Result<Option<Plan>> {
+    let Some((plan, origin, notes)) = find::pick(found)? else {
         return Ok(None);
     };
     for text in notes {
@@ -100,9 +128,13 @@ fn plans(cmdline: &Cmdline, sink: &dyn Sink) -> anyhow::Result<Option<Plan>> {
     Ok(Some(plan))
 }
 
-/// Follows a plan; what PID 1 is to do then, or `None` when the operator is
-/// to be asked.
-fn unattended(plan: &Plan, sink: &dyn Sink, port: &Port) -> anyhow::Result<Option<Request>> {
+/// Follows a plan; the answer is that of [`obey`].
+fn unattended(
+    plan: &Plan,
+    first: Start,
+    sink: &dyn Sink,
+    port: &Port,
+) -> ControlFlow<Request, Start> {
     let outcome = unattended::run::follow(plan, sink);
     let then = unattended::run::afterwards(plan.restore.then, outcome.as_ref().err());
     match &outcome {
@@ -113,13 +145,10 @@ fn unattended(plan: &Plan, sink: &dyn Sink, port: &Port) -> anyhow::Result<Optio
         Err(error) => failed(sink, error),
     }
     match then {
-        Then::Reboot => Ok(Some(Request::Reboot)),
-        Then::Poweroff => Ok(Some(Request::PowerOff)),
-        Then::Wait if outcome.is_ok() => {
-            let mut world = Here::new(sink, port);
-            ending(dialogue::finish(&mut Standard::new(sink), &mut world)).map(Some)
-        }
-        Then::Wait => Ok(None),
+        Then::Reboot => ControlFlow::Break(Request::Reboot),
+        Then::Poweroff => ControlFlow::Break(Request::PowerOff),
+        Then::Wait if outcome.is_ok() => ControlFlow::Continue(Start::Finished),
+        Then::Wait => ControlFlow::Continue(first),
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::devices::{self, Devices};
 use super::network::{self, Network};
 use super::places;
+use super::plans::Known;
 use super::state::Board;
 use crate::event::{Event, Sink};
 use crate::inventory::{self, Disk, Machine, contents};
@@ -21,6 +22,7 @@ pub struct Here<'a> {
     sink: &'a dyn Sink,
     port: &'a dyn Sink,
     board: Board,
+    plans: &'a Known,
 }
 
 impl std::fmt::Debug for Here<'_> {
@@ -33,11 +35,12 @@ impl<'a> Here<'a> {
     /// Events of a restore go to `sink`; what the dialogue shows by itself
     /// goes to `port`, for automation.
     #[must_use]
-    pub fn new(sink: &'a dyn Sink, port: &'a dyn Sink) -> Self {
+    pub(super) fn new(sink: &'a dyn Sink, port: &'a dyn Sink, plans: &'a Known) -> Self {
         Self {
             sink,
             port,
             board: Board::system(),
+            plans,
         }
     }
 
@@ -77,6 +80,17 @@ fn find_disk(image: &Image, index: u32) -> anyhow::Result<&DiskImage> {
 }
 
 impl World for Here<'_> {
+    fn unattended(&mut self) -> Option<String> {
+        match self.plans.fresh() {
+            Ok(found) => found.into_iter().next().map(|plan| plan.origin),
+            Err(error) => {
+                let text = format!("looking for a plan: {error:#}");
+                self.sink.emit(Event::Warning { text });
+                None
+            }
+        }
+    }
+
     fn greeting(&mut self) -> String {
         let devices: Devices = self.board.read(devices::STATE).unwrap_or_default();
         let network: Network = self.board.read(network::STATE).unwrap_or_default();

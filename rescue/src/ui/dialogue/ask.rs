@@ -1,6 +1,6 @@
 //! Asking: menus, lines of text, help, going back.
 
-use super::terminal::{Question, Terminal, wrap};
+use super::terminal::{Question, Reply, Terminal, Until, wrap};
 
 /// One line of a menu.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub(super) struct Menu<'a> {
     /// Shown for `?`.
     pub(super) help: &'a str,
     pub(super) text: Typed,
+    pub(super) until: Until,
 }
 
 /// What a line that is no number of the menu means.
@@ -49,6 +50,8 @@ pub(super) enum Answer {
     Text(String),
     /// The same question again, with what has changed since.
     Again,
+    /// Something happened that may change the question.
+    News,
     /// To the question before.
     Back,
     /// Nobody is there any more.
@@ -62,9 +65,12 @@ pub(super) fn menu(terminal: &mut dyn Terminal, menu: Menu<'_>) -> Answer {
         let question = Question {
             id: menu.id,
             prompt: "> ",
+            until: menu.until,
         };
-        let Some(line) = terminal.ask(question) else {
-            return Answer::Gone;
+        let line = match terminal.ask(question) {
+            Reply::Line(line) => line,
+            Reply::News => return Answer::News,
+            Reply::Gone => return Answer::Gone,
         };
         match line.as_str() {
             "" => return Answer::Again,
@@ -117,11 +123,19 @@ pub(super) fn line(
     helptext: &str,
 ) -> Answer {
     loop {
-        match terminal.ask(Question { id, prompt }).as_deref() {
-            None => return Answer::Gone,
-            Some("?") => help(terminal, helptext),
-            Some("b" | "B") => return Answer::Back,
-            Some(text) => return Answer::Text(text.to_owned()),
+        let question = Question {
+            id,
+            prompt,
+            until: Until::Answered,
+        };
+        match terminal.ask(question) {
+            Reply::Gone => return Answer::Gone,
+            Reply::News => {}
+            Reply::Line(line) => match line.as_str() {
+                "?" => help(terminal, helptext),
+                "b" | "B" => return Answer::Back,
+                _ => return Answer::Text(line),
+            },
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::inventory::Disk;
 use ask::{Answer, Item, Menu, Typed, line, menu};
 use terminal::wrap;
 
-pub use terminal::{Question, Standard, Terminal};
+pub use terminal::{Bell, Question, Reply, Rung, Standard, Terminal, Until};
 pub use world::{Choice, DiskLine, ImageLine, Place, TargetLine, World};
 
 /// How the dialogue ended.
@@ -23,14 +23,35 @@ pub enum Ending {
     PowerOff,
     /// Show the command prompt.
     Prompt,
+    /// Follow the plan for an unattended restore that is there now.
+    Plan(Operator),
     /// Nobody is there any more.
     Gone,
+}
+
+/// Whether somebody has begun to choose. A plan that comes later must not
+/// take the machine out of their hands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operator {
+    /// Nobody has: plans are followed as they come.
+    Silent,
+    /// Somebody has: plans are offered.
+    Choosing,
+}
+
+/// Where the dialogue begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the first screen.
+    First(Operator),
+    /// After a restore: what the machine does next.
+    Finished,
 }
 
 /// Where the dialogue is; each step knows what was chosen before it.
 #[derive(Debug, Clone)]
 enum Step {
-    Welcome,
+    Welcome(Operator),
     Repository,
     Image(String),
     ImageDisk(String, String),
@@ -43,20 +64,15 @@ enum Step {
     End(Ending),
 }
 
-/// Runs the dialogue from its first screen on.
-pub fn run(terminal: &mut dyn Terminal, world: &mut dyn World) -> Ending {
-    walk(terminal, world, Step::Welcome)
-}
-
-/// Runs the last question only: what the machine does next.
-pub fn finish(terminal: &mut dyn Terminal, world: &mut dyn World) -> Ending {
-    walk(terminal, world, Step::Finished)
-}
-
-fn walk(terminal: &mut dyn Terminal, world: &mut dyn World, mut step: Step) -> Ending {
+/// Runs the dialogue.
+pub fn run(terminal: &mut dyn Terminal, world: &mut dyn World, start: Start) -> Ending {
+    let mut step = match start {
+        Start::First(operator) => Step::Welcome(operator),
+        Start::Finished => Step::Finished,
+    };
     loop {
         step = match step {
-            Step::Welcome => welcome(terminal, world),
+            Step::Welcome(operator) => welcome(terminal, world, operator),
             Step::Repository => repository(terminal, world),
             Step::Image(location) => image(terminal, world, location),
             Step::ImageDisk(location, image) => image_disk(terminal, world, location, image),
@@ -77,36 +93,52 @@ fn sorry(terminal: &mut dyn Terminal, error: &anyhow::Error) {
     terminal.show(&wrap(&super::failure(&super::chain(error)), 0));
 }
 
-fn welcome(terminal: &mut dyn Terminal, world: &mut dyn World) -> Step {
+fn welcome(terminal: &mut dyn Terminal, world: &mut dyn World, operator: Operator) -> Step {
+    let plan = world.unattended();
+    if plan.is_some() && operator == Operator::Silent {
+        return Step::End(Ending::Plan(operator));
+    }
     let greeting = world.greeting();
     terminal.show(&greeting);
-    let items = [
-        Item::usable("Restore a machine onto this one"),
-        Item::usable("Command prompt"),
-        Item::usable("Reboot"),
-        Item::usable("Power off"),
-    ];
-    let answer = menu(
-        terminal,
-        Menu {
-            id: "first-screen",
-            heading: "What is to be done?",
-            items: &items,
-            help: "This brings a machine that was captured with `rescue capture` back, onto \
-                   this machine's disks. You choose the image and the disk; nothing is written \
-                   before you have seen the plan and typed the disk's serial number.\n\
-                   Enter shows this screen again, with what has changed.",
-            text: Typed::Refused,
-        },
-    );
-    match answer {
+    let mut items = [
+        "Restore a machine onto this one",
+        "Command prompt",
+        "Reboot",
+        "Power off",
+    ]
+    .map(Item::usable)
+    .to_vec();
+    items.extend(plan.map(|origin| Item::usable(format!("Follow the plan: {origin}"))));
+    match first_screen(terminal, &items) {
         Answer::Item(0) => Step::Repository,
         Answer::Item(1) => Step::End(Ending::Prompt),
         Answer::Item(2) => Step::End(Ending::Reboot),
         Answer::Item(3) => Step::End(Ending::PowerOff),
+        Answer::Item(_) => Step::End(Ending::Plan(operator)),
         Answer::Gone => Step::End(Ending::Gone),
-        Answer::Item(_) | Answer::Text(_) | Answer::Back | Answer::Again => Step::Welcome,
+        Answer::News => {
+            terminal.show("Disks came or went: looking again.\n");
+            Step::Welcome(operator)
+        }
+        Answer::Text(_) | Answer::Back | Answer::Again => Step::Welcome(operator),
     }
+}
+
+fn first_screen(terminal: &mut dyn Terminal, items: &[Item]) -> Answer {
+    let question = Menu {
+        id: "first-screen",
+        heading: "What is to be done?",
+        items,
+        help: "This brings a machine that was captured with `rescue capture` back, onto \
+               this machine's disks. You choose the image and the disk; nothing is written \
+               before you have seen the plan and typed the disk's serial number.\n\
+               A rescue.toml on a disk labelled RESCUE that is attached before anything \
+               was chosen here is followed without a question, and is offered later.\n\
+               Enter shows this screen again, with what has changed.",
+        text: Typed::Refused,
+        until: Until::News,
+    };
+    menu(terminal, question)
 }
 
 fn repository(terminal: &mut dyn Terminal, world: &mut dyn World) -> Step {
@@ -131,6 +163,7 @@ fn repository(terminal: &mut dyn Terminal, world: &mut dyn World) -> Step {
                    /folder for one in this system.\n\
                    Attach a disk now if it is on one, then press Enter.",
             text: Typed::Taken,
+            until: Until::Answered,
         },
     );
     match answer {
@@ -139,8 +172,8 @@ fn repository(terminal: &mut dyn Terminal, world: &mut dyn World) -> Step {
             None => Step::Repository,
         },
         Answer::Text(typed) => Step::Image(typed),
-        Answer::Again => Step::Repository,
-        Answer::Back => Step::Welcome,
+        Answer::Again | Answer::News => Step::Repository,
+        Answer::Back => Step::Welcome(Operator::Choosing),
         Answer::Gone => Step::End(Ending::Gone),
     }
 }
@@ -173,6 +206,7 @@ fn image(terminal: &mut dyn Terminal, world: &mut dyn World, location: String) -
             help: "An image is one machine's disks at one moment; each is complete in itself. \
                    An image that is damaged or was made by a newer version cannot be chosen.",
             text: Typed::Refused,
+            until: Until::Answered,
         },
     );
     match answer {
@@ -180,7 +214,7 @@ fn image(terminal: &mut dyn Terminal, world: &mut dyn World, location: String) -
             Some(image) => Step::ImageDisk(location, image.id),
             None => Step::Image(location),
         },
-        Answer::Again => Step::Image(location),
+        Answer::Again | Answer::News => Step::Image(location),
         Answer::Gone => Step::End(Ending::Gone),
         Answer::Back | Answer::Text(_) => Step::Repository,
     }
@@ -212,6 +246,7 @@ fn image_disk(
             help: "The disks of an image are restored one after the other. Begin with the one \
                    the machine boots from.",
             text: Typed::Refused,
+            until: Until::Answered,
         },
     );
     match answer {
@@ -219,7 +254,7 @@ fn image_disk(
             Some(disk) => Step::Target(location, image, disk.index),
             None => Step::ImageDisk(location, image),
         },
-        Answer::Again => Step::ImageDisk(location, image),
+        Answer::Again | Answer::News => Step::ImageDisk(location, image),
         Answer::Gone => Step::End(Ending::Gone),
         Answer::Back | Answer::Text(_) => Step::Image(location),
     }
@@ -255,6 +290,7 @@ fn target(
                    holds the repository, and disks in use cannot be chosen. The disk must be \
                    at least as large as the captured one and have sectors of the same size.",
             text: Typed::Refused,
+            until: Until::Answered,
         },
     );
     match answer {
@@ -268,7 +304,7 @@ fn target(
             }),
             None => Step::Target(location, image, disk),
         },
-        Answer::Again => Step::Target(location, image, disk),
+        Answer::Again | Answer::News => Step::Target(location, image, disk),
         Answer::Gone => Step::End(Ending::Gone),
         Answer::Back | Answer::Text(_) => Step::Image(location),
     }
@@ -305,6 +341,7 @@ fn plan(terminal: &mut dyn Terminal, world: &mut dyn World, mut choice: Choice) 
             help: "The disk becomes bootable only at the very end. If the power fails before, \
                    choose the same again: it goes on where it stopped.",
             text: Typed::Refused,
+            until: Until::Answered,
         },
     );
     match answer {
@@ -312,7 +349,7 @@ fn plan(terminal: &mut dyn Terminal, world: &mut dyn World, mut choice: Choice) 
             choice.verify = at == 1;
             Step::Confirm(choice)
         }
-        Answer::Again => Step::Plan(choice),
+        Answer::Again | Answer::News => Step::Plan(choice),
         Answer::Gone => Step::End(Ending::Gone),
         Answer::Back | Answer::Text(_) => back,
     }
@@ -337,7 +374,7 @@ fn confirm(terminal: &mut dyn Terminal, choice: Choice) -> Step {
             terminal.show("That is something else. Nothing was written.\n");
             Step::Confirm(choice)
         }
-        Answer::Back | Answer::Item(_) | Answer::Again => Step::Plan(choice),
+        Answer::Back | Answer::Item(_) | Answer::Again | Answer::News => Step::Plan(choice),
         Answer::Gone => Step::End(Ending::Gone),
     }
 }
@@ -372,6 +409,7 @@ fn failed(terminal: &mut dyn Terminal, choice: Choice) -> Step {
             help: "The disk does not boot in this state, and does not pretend to. What was \
                    written stays valid: the same restore continues there.",
             text: Typed::Refused,
+            until: Until::Answered,
         },
     );
     match answer {
@@ -381,7 +419,7 @@ fn failed(terminal: &mut dyn Terminal, choice: Choice) -> Step {
         }
         Answer::Item(2) => Step::End(Ending::Prompt),
         Answer::Item(_) => Step::End(Ending::PowerOff),
-        Answer::Again => Step::Failed(choice),
+        Answer::Again | Answer::News => Step::Failed(choice),
         Answer::Gone => Step::End(Ending::Gone),
     }
 }
@@ -402,6 +440,7 @@ fn finished(terminal: &mut dyn Terminal) -> Step {
             help: "Take the medium out, or let the firmware prefer the disk, so that the \
                    machine starts the restored system and not this one.",
             text: Typed::Refused,
+            until: Until::Answered,
         },
     );
     match answer {
@@ -409,7 +448,7 @@ fn finished(terminal: &mut dyn Terminal) -> Step {
         Answer::Item(1) => Step::End(Ending::PowerOff),
         Answer::Item(3) => Step::End(Ending::Prompt),
         Answer::Gone => Step::End(Ending::Gone),
-        Answer::Again => Step::Finished,
-        Answer::Item(_) | Answer::Back | Answer::Text(_) => Step::Welcome,
+        Answer::Again | Answer::News => Step::Finished,
+        Answer::Item(_) | Answer::Back | Answer::Text(_) => Step::Welcome(Operator::Choosing),
     }
 }

@@ -17,6 +17,46 @@ pub struct Question<'a> {
     pub id: &'static str,
     /// What stands before the cursor.
     pub prompt: &'a str,
+    /// What ends the waiting.
+    pub until: Until,
+}
+
+/// What ends the waiting for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// The operator only.
+    Answered,
+    /// Also a [`Bell`].
+    News,
+}
+
+/// What came of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// A line, without spaces around it.
+    Line(String),
+    /// The bell rang first.
+    News,
+    /// Nobody is there any more.
+    Gone,
+}
+
+/// Rings when something happens that the screen does not show yet.
+pub trait Bell {
+    /// Waits for it, or for something to read on standard input.
+    ///
+    /// # Errors
+    /// When it cannot wait; the operator is asked without it then.
+    fn wait(&self) -> std::io::Result<Rung>;
+}
+
+/// Why [`Bell::wait`] came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rung {
+    /// The operator typed, or is gone.
+    Typed,
+    /// Something happened.
+    News,
 }
 
 /// Shows text and reads lines.
@@ -24,13 +64,14 @@ pub trait Terminal {
     /// Shows whole lines.
     fn show(&mut self, text: &str);
 
-    /// Asks, and waits for a line; `None` when nobody is there any more.
-    fn ask(&mut self, question: Question<'_>) -> Option<String>;
+    /// Asks, and waits.
+    fn ask(&mut self, question: Question<'_>) -> Reply;
 }
 
 /// Standard input and output. Tells automation what is being asked.
 pub struct Standard<'a> {
     sink: &'a dyn Sink,
+    bell: Option<&'a dyn Bell>,
 }
 
 impl std::fmt::Debug for Standard<'_> {
@@ -43,7 +84,14 @@ impl<'a> Standard<'a> {
     /// Questions are told to `sink`.
     #[must_use]
     pub fn new(sink: &'a dyn Sink) -> Self {
-        Self { sink }
+        Self { sink, bell: None }
+    }
+
+    /// Questions that wait for news end when `bell` rings.
+    #[must_use]
+    pub fn with_bell(mut self, bell: &'a dyn Bell) -> Self {
+        self.bell = Some(bell);
+        self
     }
 }
 
@@ -53,16 +101,22 @@ impl Terminal for Standard<'_> {
         crate::ui::say(text);
     }
 
-    fn ask(&mut self, question: Question<'_>) -> Option<String> {
+    fn ask(&mut self, question: Question<'_>) -> Reply {
         self.show(question.prompt);
         self.sink.emit(Event::Fact {
             name: "waiting-for-input".to_owned(),
             value: json!({"question": question.id}),
         });
+        let bell = self.bell.filter(|_| question.until == Until::News);
+        // A terminal gives one line a time: none is left in our buffer.
+        if let Some(Ok(Rung::News)) = bell.map(Bell::wait) {
+            self.show("\n");
+            return Reply::News;
+        }
         let mut line = String::new();
         match std::io::stdin().lock().read_line(&mut line) {
-            Ok(1..) => Some(line.trim().to_owned()),
-            Ok(0) | Err(_) => None,
+            Ok(1..) => Reply::Line(line.trim().to_owned()),
+            Ok(0) | Err(_) => Reply::Gone,
         }
     }
 }

@@ -7,6 +7,9 @@ use anyhow::bail;
 use super::*;
 use crate::inventory::{Bus, DiskKind, Use};
 
+/// Instead of an answer: the bell rings.
+const NEWS: &str = "(news)";
+
 /// Answers from a list; what was shown and asked, as one text.
 struct Script {
     answers: VecDeque<&'static str>,
@@ -18,12 +21,18 @@ impl Terminal for Script {
     fn show(&mut self, text: &str) {
         self.seen.push_str(text);
     }
-    fn ask(&mut self, question: Question<'_>) -> Option<String> {
+    fn ask(&mut self, question: Question<'_>) -> Reply {
         self.seen.push_str(question.prompt);
         self.asked.push(question.id);
-        let answer = self.answers.pop_front()?;
+        let Some(answer) = self.answers.pop_front() else {
+            return Reply::Gone;
+        };
+        if answer == NEWS {
+            assert_eq!(question.until, Until::News, "{}", question.id);
+            return Reply::News;
+        }
         self.seen.push_str(&format!("{answer}\n"));
-        Some(answer.to_owned())
+        Reply::Line(answer.to_owned())
     }
 }
 
@@ -32,6 +41,8 @@ struct Fake {
     fail_once: bool,
     image_disks: u32,
     restored: Vec<Choice>,
+    /// What is found by each look for a plan.
+    plans: VecDeque<Option<&'static str>>,
 }
 
 fn disk(name: &str, serial: Option<&str>) -> Disk {
@@ -54,6 +65,9 @@ fn disk(name: &str, serial: Option<&str>) -> Disk {
 }
 
 impl World for Fake {
+    fn unattended(&mut self) -> Option<String> {
+        self.plans.pop_front()?.map(str::to_owned)
+    }
     fn greeting(&mut self) -> String {
         "rescue\n".into()
     }
@@ -117,6 +131,7 @@ fn play(answers: &[&'static str]) -> (Ending, Script, Fake) {
         fail_once: false,
         image_disks: 1,
         restored: Vec::new(),
+        plans: VecDeque::new(),
     };
     play_in(fake, answers)
 }
@@ -127,7 +142,7 @@ fn play_in(mut world: Fake, answers: &[&'static str]) -> (Ending, Script, Fake) 
         seen: String::new(),
         asked: Vec::new(),
     };
-    let ending = run(&mut script, &mut world);
+    let ending = run(&mut script, &mut world, Start::First(Operator::Silent));
     (ending, script, world)
 }
 
@@ -190,6 +205,7 @@ fn a_failure_is_explained_and_tried_again() {
         fail_once: true,
         image_disks: 2,
         restored: Vec::new(),
+        plans: VecDeque::new(),
     };
     let answers = ["1", "1", "2", "2", "1", "1", "S4EV", "1", "1", "S4EV", "4"];
     let (ending, script, world) = play_in(fake, &answers);
@@ -208,4 +224,40 @@ fn help_and_wrong_places() {
     assert!(seen.contains("error: /nowhere is no repository"), "{seen}");
     assert_eq!(script.asked.last(), Some(&"repository"));
     assert!(seen.lines().all(|l| l.len() <= 80), "{seen}");
+}
+
+const PLAN: Option<&str> = Some("rescue.toml on sdb1");
+
+fn with_plans(plans: &[Option<&'static str>], answers: &[&'static str]) -> (Ending, Script) {
+    let fake = Fake {
+        fail_once: false,
+        image_disks: 1,
+        restored: Vec::new(),
+        plans: plans.iter().copied().collect(),
+    };
+    let (ending, script, _) = play_in(fake, answers);
+    (ending, script)
+}
+
+#[test]
+fn a_plan_that_comes_while_nobody_chooses_is_followed() {
+    let (ending, script) = with_plans(&[None, PLAN], &[NEWS]);
+    assert_eq!(ending, Ending::Plan(Operator::Silent));
+    assert!(
+        script.seen.contains("Disks came or went"),
+        "{}",
+        script.seen
+    );
+    let (ending, _) = with_plans(&[None, PLAN], &[""]);
+    assert_eq!(ending, Ending::Plan(Operator::Silent), "Enter looks, too");
+    let (ending, script) = with_plans(&[None, None], &[NEWS, "4"]);
+    assert_eq!(ending, Ending::PowerOff, "{}", script.seen);
+}
+
+#[test]
+fn a_plan_that_comes_while_somebody_chooses_is_offered() {
+    let (ending, script) = with_plans(&[None, PLAN], &["1", "b", "5"]);
+    assert_eq!(ending, Ending::Plan(Operator::Choosing));
+    let offer = "  5  Follow the plan: rescue.toml on sdb1\n";
+    assert!(script.seen.contains(offer), "{}", script.seen);
 }

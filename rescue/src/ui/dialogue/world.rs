@@ -59,6 +59,9 @@ pub struct Choice {
 
 /// The machine, the repositories, the restore engine.
 pub trait World {
+    /// Where a plan for an unattended restore is that was not followed yet.
+    fn unattended(&mut self) -> Option<String>;
+
     /// What this is and where it runs: lines for the first screen.
     fn greeting(&mut self) -> String;
 
