@@ -68,14 +68,16 @@ fn survey(repository: &Repository, disk: &DiskImage) -> Result<Needs> {
     Ok(needs)
 }
 
-/// Reads a few bytes out of one pack: a server that cannot give parts of an
+/// Reads a few bytes far into the longest pack: a server that cannot give parts of an
 /// object is found now.
 fn probe(repository: &Repository, needs: &Needs) -> Result<()> {
-    let Some(pack) = needs.packs.keys().next() else {
+    let Some((pack, end)) = needs.packs.iter().max_by_key(|(_, end)| **end) else {
         return Ok(());
     };
     let name = repository.pack_name(pack);
-    let read = repository.store().read_range(&name, 0, &mut [0; 64]);
+    let mut bytes = [0; 64];
+    let offset = end.saturating_sub(bytes.len() as u64);
+    let read = repository.store().read_range(&name, offset, &mut bytes);
     read.map_err(Error::required)
 }
 
