@@ -1,34 +1,71 @@
 //! A progress bar on a terminal that can redraw its line.
+//!
+//! The bar is there only while a phase tells progress, and its line is cleared
+//! before anything else is printed: text and questions of others begin at the
+//! left, on a line of their own.
 
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::text::{name, sentence};
+use super::text::{ended, heading, sentence};
 use crate::event::{Event, Phase, Sink};
 
-const KNOWN: &str = "{msg} [{bar:24}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
-const UNKNOWN: &str = "{msg} {spinner} {bytes}, {bytes_per_sec}";
+const KNOWN: &str = "  [{bar:24}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
+const UNKNOWN: &str = "  {spinner} {bytes}, {bytes_per_sec}";
 
-/// One bar per phase on standard error; sentences above it.
+/// A heading per phase on standard error, a bar below it while there is
+/// progress, and what was done when the phase is over.
 #[derive(Debug, Default)]
 pub struct Bar {
-    current: Mutex<Option<ProgressBar>>,
+    current: Mutex<Option<Running>>,
 }
 
-impl Bar {
-    fn begin(phase: Phase, total: Option<u64>) -> ProgressBar {
-        let target = ProgressDrawTarget::stderr_with_hz(5);
-        let bar = ProgressBar::with_draw_target(total, target);
-        let template = if total.is_some() { KNOWN } else { UNKNOWN };
-        // The default style is shown should a template be wrong.
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.set_message(name(phase));
-        bar
+#[derive(Debug)]
+struct Running {
+    phase: Phase,
+    total: Option<u64>,
+    began: Instant,
+    done: u64,
+    bar: Option<ProgressBar>,
+}
+
+impl Running {
+    fn progress(&mut self, done: u64) {
+        self.done = done;
+        let total = self.total;
+        self.bar
+            .get_or_insert_with(|| draw(total))
+            .set_position(done);
     }
+
+    /// Shows whole lines where the bar was; it comes back below them.
+    fn print(&self, text: &str) {
+        match &self.bar {
+            Some(bar) if !text.is_empty() => bar.suspend(|| print(text)),
+            _ => print(text),
+        }
+    }
+
+    fn end(self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        print(&ended(self.phase, self.done, self.began.elapsed()));
+    }
+}
+
+fn draw(total: Option<u64>) -> ProgressBar {
+    let target = ProgressDrawTarget::stderr_with_hz(5);
+    let bar = ProgressBar::with_draw_target(total, target);
+    let template = if total.is_some() { KNOWN } else { UNKNOWN };
+    // The default style is shown should a template be wrong.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
 }
 
 impl Sink for Bar {
@@ -36,29 +73,33 @@ impl Sink for Bar {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Phase { phase, total } => {
-                if let Some(bar) = current.take() {
-                    bar.abandon();
+                if let Some(running) = current.take() {
+                    running.end();
                 }
-                *current = Some(Self::begin(phase, total));
+                print(&heading(phase, total));
+                *current = Some(Running {
+                    phase,
+                    total,
+                    began: Instant::now(),
+                    done: 0,
+                    bar: None,
+                });
             }
             Event::Progress { done } => {
-                if let Some(bar) = current.as_ref() {
-                    bar.set_position(done);
+                if let Some(running) = current.as_mut() {
+                    running.progress(done);
                 }
             }
             ref end @ (Event::Done { .. } | Event::Failed { .. }) => {
-                if let Some(bar) = current.take() {
-                    bar.abandon();
+                if let Some(running) = current.take() {
+                    running.end();
                 }
                 print(&sentence(end));
             }
-            ref other => {
-                let text = sentence(other);
-                match current.as_ref() {
-                    Some(bar) if !text.is_empty() => bar.suspend(|| print(&text)),
-                    _ => print(&text),
-                }
-            }
+            ref other => match current.as_ref() {
+                Some(running) => running.print(&sentence(other)),
+                None => print(&sentence(other)),
+            },
         }
     }
 }

@@ -85,12 +85,8 @@ impl<W> State<W> {
 
     fn end_phase(&mut self, now: Duration) -> String {
         match self.phase.take() {
-            Some(r) if r.pace.done() > 0 => {
-                let took = now.saturating_sub(r.began);
-                let verb = name(r.phase).to_lowercase();
-                format!("  {verb}: {}\n", summary(r.pace.done(), took))
-            }
-            _ => String::new(),
+            Some(r) => ended(r.phase, r.pace.done(), now.saturating_sub(r.began)),
+            None => String::new(),
         }
     }
 }
@@ -101,15 +97,28 @@ impl<W: Write + Send> Sink for Lines<W> {
     }
 }
 
-fn heading(phase: Phase, total: Option<u64>) -> String {
+/// What a phase did, as a line; nothing when it told no progress.
+pub(super) fn ended(phase: Phase, done: u64, took: Duration) -> String {
+    match done {
+        0 => String::new(),
+        _ => format!(
+            "  {}: {}\n",
+            name(phase).to_lowercase(),
+            summary(done, took)
+        ),
+    }
+}
+
+/// The line a phase begins with.
+pub(super) fn heading(phase: Phase, total: Option<u64>) -> String {
     match total.filter(|t| *t > 0) {
         Some(total) => format!("{}: {}\n", name(phase), disk::human_bytes(total)),
         None => format!("{}\n", name(phase)),
     }
 }
 
-/// The phase as a heading.
-pub(super) fn name(phase: Phase) -> &'static str {
+/// The phase in words.
+fn name(phase: Phase) -> &'static str {
     match phase {
         Phase::Planning => "Planning",
         Phase::Capturing => "Capturing",
