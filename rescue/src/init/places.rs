@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::network::{self, Network};
 use super::state::Board;
 use super::volumes::{self, LABEL, Volume};
+use crate::inventory;
 use crate::unattended::Place;
 
 /// How long a disk that is asked for by name may take to appear.
@@ -22,7 +23,7 @@ const NETWORK_PATIENCE: Duration = Duration::from_secs(60);
 /// A repository that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The volume it is on, in words.
+    /// The volume and folder it is on, in words.
     pub on: String,
     /// The folder, as [`store::open`] takes it.
     pub location: String,
@@ -146,6 +147,34 @@ fn wait_for_network() -> anyhow::Result<()> {
     )
 }
 
+/// "/backup on sdb1 (ext4, labelled RESCUE)": a folder below `root`, where
+/// `volume` is mounted, as the operator knows it.
+fn spoken(volume: &Volume, root: &Path, folder: &Path) -> String {
+    let below = folder.strip_prefix(root).unwrap_or(folder);
+    format!("/{} on {}", below.display(), volume.describe())
+}
+
+/// `text` with the mount path `location` in the operator's words, when it is one
+/// of ours; and the disk it is on.
+#[must_use]
+pub fn in_words(text: &str, location: &str) -> String {
+    let folder = Path::new(location);
+    let below = folder.strip_prefix(volumes::MOUNTS).ok();
+    let name = below.and_then(|path| path.iter().next());
+    let volumes = volumes::list();
+    let Some(volume) = volumes.iter().find(|v| name == Some(v.name.as_ref())) else {
+        return text.to_owned();
+    };
+    let root = Path::new(volumes::MOUNTS).join(&volume.name);
+    let mut words = spoken(volume, &root, folder);
+    let disks = inventory::disks().unwrap_or_default();
+    let of = disks.iter().filter(|d| volume.name.starts_with(&d.name));
+    if let Some(disk) = of.max_by_key(|d| d.name.len()) {
+        words.push_str(&format!(", {}", disk.describe()));
+    }
+    text.replace(location, &words)
+}
+
 /// Every repository on a local file system. Volumes without one are let go,
 /// because they may be what is restored onto.
 #[must_use]
@@ -164,7 +193,7 @@ pub fn repositories() -> Vec<Found> {
             let _ = volumes::release(volume);
         }
         found.extend(folders.into_iter().map(|folder| Found {
-            on: volume.describe(),
+            on: spoken(volume, &root, &folder),
             location: folder.display().to_string(),
         }));
     }
@@ -205,6 +234,22 @@ fn looks_like_repository(folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_told_as_the_operator_knows_it() {
+        let volume = Volume {
+            name: "sdb1".into(),
+            path: "/dev/sdb1".into(),
+            kind: fsmap::FsKind::Ext4,
+            label: Some("RESCUE".into()),
+        };
+        let root = Path::new("/run/rescue/mnt/sdb1");
+        let told = spoken(&volume, root, &root.join("backup"));
+        assert_eq!(told, "/backup on sdb1 (ext4, labelled RESCUE)");
+        let told = spoken(&volume, root, root);
+        assert_eq!(told, "/ on sdb1 (ext4, labelled RESCUE)");
+        assert_eq!(in_words("from /srv/b", "/srv/b"), "from /srv/b");
+    }
 
     #[test]
     fn repositories_are_found_two_levels_deep() {

@@ -121,7 +121,7 @@ impl World for Here<'_> {
 
     fn places(&mut self) -> Vec<Place> {
         let place = |found: places::Found| Place {
-            title: format!("{}\n{}", found.location, found.on),
+            title: found.on,
             location: found.location,
         };
         places::repositories().into_iter().map(place).collect()
@@ -157,7 +157,8 @@ impl World for Here<'_> {
             name: "plan".to_owned(),
             value: json!(plan),
         });
-        Ok(plan.to_string())
+        let location = places::resolve(&choice.location.parse()?)?;
+        Ok(places::in_words(&plan.to_string(), &location))
     }
 
     fn restore(&mut self, choice: &Choice) -> anyhow::Result<String> {

@@ -93,7 +93,7 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
     };
     let steps = restore::plan(&repository, &image, disk, &target, &options)?;
     sink.emit(Event::Note {
-        text: steps.to_string(),
+        text: places::in_words(&steps.to_string(), &location),
     });
     sink.emit(Event::Fact {
         name: "plan".to_owned(),
