@@ -14,7 +14,7 @@ const MIB: u64 = 1 << 20;
 const PARTITION: u64 = MIB;
 
 /// A disk to capture, and a repository that holds its image.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Sample {
     /// The raw disk.
     pub disk: PathBuf,

@@ -7,9 +7,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// More header than this is no request of ours.
 const HEADER_LIMIT: usize = 16 << 10;
@@ -27,6 +28,11 @@ struct Shared {
     ended: AtomicBool,
     requests: AtomicU64,
     ranges: AtomicU64,
+    bytes: AtomicU64,
+    /// Bytes a second over all connections; 0 for as fast as can be.
+    pace: AtomicU64,
+    /// Held while bytes take their time: connections share the line.
+    line: Mutex<()>,
 }
 
 impl Web {
@@ -42,6 +48,9 @@ impl Web {
             ended: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             ranges: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            pace: AtomicU64::new(0),
+            line: Mutex::new(()),
         });
         let of_thread = Arc::clone(&shared);
         thread::spawn(move || accept(&listener, &of_thread));
@@ -60,6 +69,17 @@ impl Web {
         format!("http://10.0.2.2:{}", self.port)
     }
 
+    /// Answers with so many bytes a second from now on; 0 for as fast as can be.
+    pub fn set_pace(&self, bytes_per_second: u64) {
+        self.shared.pace.store(bytes_per_second, Ordering::Relaxed);
+    }
+
+    /// Bytes of content sent so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.shared.bytes.load(Ordering::Relaxed)
+    }
+
     /// Requests answered so far.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -70,6 +90,17 @@ impl Web {
     #[must_use]
     pub fn ranges(&self) -> u64 {
         self.shared.ranges.load(Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn take_time(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let pace = self.pace.load(Ordering::Relaxed);
+        if let Some(millis) = (bytes * 1000).checked_div(pace) {
+            let _line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+            thread::sleep(Duration::from_millis(millis));
+        }
     }
 }
 
@@ -102,6 +133,9 @@ fn converse(stream: TcpStream, shared: &Shared) -> Result<()> {
         let answer = Answer::to(&request, &shared.folder);
         if answer.status.starts_with("206") {
             shared.ranges.fetch_add(1, Ordering::Relaxed);
+        }
+        if !request.head_only {
+            shared.take_time(answer.body.len() as u64);
         }
         answer.write(&mut stream, request.head_only)?;
     }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tests::rescue::{rescue, start};
 use tests::{
-    Random, Sample, Unattended, all, fact, left_behind, phase, same_blocks, scratch, tool,
+    Random, Sample, Unattended, Web, all, blank_disk, fact, left_behind, phase, same_blocks,
+    scratch, tool,
 };
 
 const MOMENTS: u32 = 20;
@@ -66,6 +67,59 @@ fn host_a_restore_killed_at_random_moments_resumes() -> Result<()> {
         "only {killed_while_writing} of {MOMENTS} kills hit a restore that was writing"
     );
     Ok(())
+}
+
+/// What a killed restore had put on record is not fetched again.
+#[test]
+fn host_a_killed_restore_goes_on_where_it_was() -> Result<()> {
+    let folder = scratch()?;
+    let sample = Sample::captured(folder.path(), 96)?;
+    let target = folder.path().join("target.raw");
+    blank_disk(&target, 96 << 20)?;
+    let web = Web::serve(&sample.repository)?;
+    let whole = restored_bytes(&sample)?;
+    // The whole takes fifteen seconds; progress is put on record every five.
+    web.set_pace(whole / 15);
+    let from = Sample {
+        repository: web.url().into(),
+        ..sample.clone()
+    };
+    let finished = kill_after(&from, &target, Duration::from_secs(9))?;
+    ensure!(!finished, "the restore was faster than its repository");
+    ensure!(
+        left_behind(&sample.disk, &target)?.is_unbootable(),
+        "the disk looks like one that boots"
+    );
+
+    web.set_pace(0);
+    let before = web.bytes();
+    let run = rescue(&restore_words(&from, &target))?.succeeded()?;
+    let again = web.bytes() - before;
+    let plan = run.lines.iter().find(|event| event["name"] == "plan");
+    let resumes_at = &plan.context("the plan")?["value"]["resumes_at"];
+    println!("resumed at {resumes_at}, fetched {again} of {whole} bytes");
+    ensure!(
+        resumes_at.as_u64().is_some_and(|bytes| bytes > 0),
+        "it began again: resumes_at is {resumes_at}"
+    );
+    ensure!(
+        again < whole * 9 / 10,
+        "{again} of {whole} bytes were fetched again"
+    );
+    check(&sample, &target, NOTHING)
+}
+
+/// What a whole restore of `sample` fetches.
+fn restored_bytes(sample: &Sample) -> Result<u64> {
+    let web = Web::serve(&sample.repository)?;
+    let from = Sample {
+        repository: web.url().into(),
+        ..sample.clone()
+    };
+    let target = sample.disk.with_file_name("whole.raw");
+    blank_disk(&target, fs::metadata(&sample.disk)?.len())?;
+    rescue(&restore_words(&from, &target))?.succeeded()?;
+    Ok(web.bytes())
 }
 
 /// Power cuts of a machine that restores, each later than the one before; then it
