@@ -51,6 +51,16 @@ impl SourceRegion {
     }
 }
 
+/// What one region over the whole disk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WholeDisk {
+    /// A filesystem, if it looks like one.
+    Filesystem,
+    /// Partitions by a table that cannot be used. What looks like a filesystem
+    /// over all of them is what was there before: its map must not count.
+    Partitions,
+}
+
 /// Opens a disk, reads its table and the maps of its filesystems. What could
 /// not be mapped is told to `sink` and will be captured whole.
 ///
@@ -81,10 +91,14 @@ pub(super) fn plan_device(
         );
     }
     let (table, mut notes) = read_table(&*device, sector, &path)?;
+    let whole = match notes.is_empty() {
+        true => WholeDisk::Filesystem,
+        false => WholeDisk::Partitions,
+    };
     notes.extend(table.notes.iter().map(|note| note.text.clone()));
     let mut regions = Vec::new();
     for region in disk::regions(&table, device.size()) {
-        regions.push(plan_region(&*device, &table, region, &path)?);
+        regions.push(plan_region(&*device, &table, region, whole, &path)?);
     }
     let source = Source {
         device,
@@ -123,6 +137,7 @@ fn plan_region(
     device: &dyn ReadAt,
     table: &Table,
     region: disk::Region,
+    whole: WholeDisk,
     path: &Path,
 ) -> anyhow::Result<SourceRegion> {
     let partition = match region.kind {
@@ -130,7 +145,7 @@ fn plan_region(
         disk::RegionKind::Partition(number) => table.partitions.iter().find(|p| p.number == number),
     };
     // A gap has no filesystem, unless it is the whole disk.
-    let whole = region.start == 0 && region.len == device.size();
+    let whole = region.start == 0 && region.len == device.size() && whole == WholeDisk::Filesystem;
     let mapped = match Window::new(device, region.start, region.len) {
         Some(window) if whole || partition.is_some_and(holds_filesystem) => {
             Some(fsmap::map(&window).with_context(|| {

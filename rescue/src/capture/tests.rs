@@ -83,6 +83,42 @@ fn mbr_disk() -> Vec<u8> {
     bytes
 }
 
+/// An ext2 without a used block but its own, over a whole disk of 8 MiB.
+fn empty_ext2() -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(8 << 20).unwrap();
+    let made = std::process::Command::new("mke2fs")
+        .args(["-q", "-F", "-t", "ext2"])
+        .arg(file.path())
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+        .status();
+    assert!(
+        made.is_ok_and(|status| status.success()),
+        "mke2fs is missing: install e2fsprogs"
+    );
+    std::fs::read(file.path()).unwrap()
+}
+
+/// The disk was one filesystem once; its partitions overlap, so they are not
+/// known. What that filesystem calls free is where they keep their data.
+#[test]
+fn a_stale_filesystem_under_an_unusable_table_skips_nothing() {
+    let mut bytes = empty_ext2();
+    let mapped = source(MemDisk::new(bytes.clone()));
+    assert!(!mapped.regions[0].free.is_empty(), "it has a map by itself");
+    for (index, (first, sectors)) in [(2048u32, 8000u32), (8192, 8000)].iter().enumerate() {
+        let entry = &mut bytes[446 + 16 * index..462 + 16 * index];
+        entry[4] = 0x83;
+        entry[8..12].copy_from_slice(&first.to_le_bytes());
+        entry[12..16].copy_from_slice(&sectors.to_le_bytes());
+    }
+    bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
+    let whole = source(MemDisk::new(bytes));
+    assert_eq!(whole.regions.len(), 1);
+    assert_eq!(whole.regions[0].free, []);
+    assert!(whole.notes[0].contains("overlap"), "{:?}", whole.notes);
+}
+
 #[test]
 fn a_partitioned_disk_is_read_back_byte_for_byte() {
     let repository = repository(Arc::new(MemoryStore::default()));
