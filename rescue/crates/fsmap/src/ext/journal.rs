@@ -1,7 +1,7 @@
 //! What a dirty journal would change: the newest committed copy of each block
 //! the map reads.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::View;
 use super::descriptors::Group;
@@ -84,6 +84,13 @@ impl Journal {
         };
         let block = view.on_disk("journal superblock", first)?;
         let head = JournalSuper::parse(&block, view.sb.block_size)?;
+        // What the scan takes in time and memory grows with its length.
+        if head.last > view.sb.blocks {
+            return raw(format!(
+                "the journal says it has {} blocks: longer than its filesystem with {}",
+                head.last, view.sb.blocks
+            ));
+        }
         Ok(Self { blocks, head })
     }
 
@@ -120,8 +127,9 @@ impl Journal {
 
 #[derive(Debug, Default)]
 struct Transaction {
-    copies: Vec<(u64, Replacement)>,
-    revoked: Vec<u64>,
+    /// By block, so that a log that repeats itself takes no more memory.
+    copies: HashMap<u64, Replacement>,
+    revoked: HashSet<u64>,
 }
 
 struct Scan<'a> {
@@ -183,7 +191,7 @@ impl Scan<'_> {
                     sequence: self.sequence,
                     order: self.order,
                 };
-                self.pending.copies.push((tag.block, copy));
+                self.pending.copies.insert(tag.block, copy);
             }
             self.at = head.next(self.at);
         }

@@ -3,7 +3,7 @@
 
 use disk::MemDisk;
 
-use super::record::{ATTRIBUTE_LIST, DATA};
+use super::record::{ATTRIBUTE_LIST, DATA, Run, Value};
 use super::volume::Volume;
 use crate::bytes::Source;
 use crate::error::Stop;
@@ -106,6 +106,47 @@ fn a_missing_piece_is_noticed() {
     let mut bytes = volume();
     // The second piece says it starts elsewhere than the list does.
     bytes[(MFT + 15) * CLUSTER + 0x38 + 0x10] = 17;
+    let disk = MemDisk::new(bytes);
+    assert!(matches!(
+        Volume::open(Source::new(&disk)),
+        Err(Stop::Raw(_))
+    ));
+}
+
+/// What a volume made to harm could ask for.
+#[test]
+fn a_value_up_to_the_end_of_all_numbers_is_refused() {
+    let disk = MemDisk::new(volume());
+    let volume = Volume::open(Source::new(&disk)).unwrap();
+    let len = CLUSTER as u64;
+    let value = Value::Runs {
+        runs: vec![Run {
+            vcn: u64::MAX / len,
+            lcn: Some(0),
+            len: 1,
+        }],
+        initialized: u64::MAX,
+    };
+    let read = volume.read("test", &value, u64::MAX - (len - 1), len);
+    assert!(matches!(read, Err(Stop::Raw(_))), "{read:?}");
+}
+
+/// A list may name the same piece thousands of times.
+#[test]
+fn pieces_are_not_collected_without_end() {
+    let mut bytes = volume();
+    let runs = [&[0x11, 1, 1].repeat(40)[..], &[0]].concat();
+    let piece = record(&[data(16, &runs)]);
+    put(&mut bytes, (MFT + 15) * CLUSTER, &piece);
+    // The list gets clusters of its own: 50 to 62.
+    let list = [list_entry(0, 0), list_entry(16, 15).repeat(400)].concat();
+    assert!(list.len() <= 13 * CLUSTER);
+    put(&mut bytes, 50 * CLUSTER, &list);
+    let mut outside = data(0, &[0x11, 13, 50, 0]);
+    put(&mut outside, 0, &ATTRIBUTE_LIST.to_le_bytes());
+    put(&mut outside, 0x38, &(list.len() as u64).to_le_bytes());
+    let first = record(&[outside, data(0, &[0x11, 16, MFT as u8, 0])]);
+    put(&mut bytes, MFT * CLUSTER, &first);
     let disk = MemDisk::new(bytes);
     assert!(matches!(
         Volume::open(Source::new(&disk)),

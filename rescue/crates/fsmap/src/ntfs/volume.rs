@@ -2,13 +2,15 @@
 
 use super::boot::Boot;
 use super::record::{self, ATTRIBUTE_LIST, Attribute, DATA, Run, Value};
-use crate::bytes::{Source, byte, le16, le32, le64, slice, times};
+use crate::bytes::{Source, byte, le16, le32, le64, plus, slice, times};
 use crate::error::{Stop, raw};
 
 /// The longest attribute list Windows writes, in bytes.
 const LIST_CAP: u64 = 256 << 10;
 /// Pieces of one attribute; a list has room for fewer.
 const PIECE_CAP: usize = 16384;
+/// Runs of one attribute in all its pieces: 32 MiB of memory.
+const RUN_CAP: usize = 1 << 20;
 
 pub(crate) struct Volume<'a> {
     source: Source<'a>,
@@ -97,9 +99,17 @@ impl<'a> Volume<'a> {
                 (Some(Value::Runs { runs, initialized }), None) if vcn == 0 => {
                     whole = Some((runs, initialized));
                 }
-                (Some(Value::Runs { runs, .. }), Some((all, _))) => all.extend(runs),
+                (Some(Value::Runs { runs, .. }), Some((all, _)))
+                    if all.len() + runs.len() <= RUN_CAP =>
+                {
+                    all.extend(runs);
+                }
                 (Some(resident), None) => return Ok(Some(resident)),
-                _ => return raw(format!("record {number} lacks a part of an attribute")),
+                _ => {
+                    return raw(format!(
+                        "record {number} lacks a part of an attribute, or has too many runs"
+                    ));
+                }
             }
         }
         let whole = whole.map(|(runs, initialized)| Value::Runs { runs, initialized });
@@ -146,7 +156,7 @@ impl<'a> Volume<'a> {
             let skip = at - run.vcn * cluster;
             let take = (run.len * cluster - skip).min(len - out.len() as u64);
             out.extend(self.source.read(what, lcn * cluster + skip, take)?);
-            at += take;
+            at = plus(at, take)?;
         }
         Ok(out)
     }
@@ -171,5 +181,9 @@ fn pieces(mut list: &[u8], kind: u32, name: &str) -> Result<Vec<(u64, u64)>, Sto
         list = list.get(len..).unwrap_or_default();
     }
     out.sort_unstable();
+    // Named over and over, one piece would take all memory.
+    if out.windows(2).any(|w| matches!(w, [a, b] if a.0 == b.0)) {
+        return raw("an attribute list names one part of an attribute twice");
+    }
     Ok(out)
 }

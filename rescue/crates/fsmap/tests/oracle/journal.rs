@@ -278,3 +278,19 @@ fn a_dirty_journal_elsewhere_means_everything() {
         map.notes
     );
 }
+
+/// One that says it is longer than its filesystem would be followed for hours.
+#[test]
+fn a_journal_longer_than_its_filesystem_means_everything() {
+    let dirty = make(60, &["-t", "ext4", "-b", "1024"]);
+    debugfs(&dirty, "feature needs_recovery");
+    let log = run("debugfs", &["-R", "bmap <8> 0", &dirty.arg()]);
+    let head = log.trim().parse::<usize>().unwrap() * 1024;
+    assert_eq!(dirty.map().consistency, Consistency::JournalOverlay);
+    let mut bytes = dirty.bytes();
+    bytes[head + 0x10..head + 0x14].copy_from_slice(&u32::MAX.to_be_bytes());
+    write_file(&dirty.path(), &bytes);
+    let map = dirty.map();
+    assert_eq!((map.consistency, map.free.len()), (Consistency::Raw, 0));
+    assert!(map.notes[0].contains("longer"), "{:?}", map.notes);
+}
