@@ -55,6 +55,10 @@ fn vm_a_plan_that_arrives_is_followed_once() -> Result<()> {
     vm.plug_usb_stick(&plan.volume()?, "stick1")?;
     let end = vm.wait_event("the outcome", RESTORE, outcome())?;
     ensure!(end["event"] == "done", "the restore failed: {end}");
+    // The plan names the repository as the operator knows it.
+    let console = vm.console();
+    let named = console.contains("/repo on sd") && !console.contains("/run/rescue/mnt");
+    ensure!(named, "{console}");
     let exit = vm.wait_exit(BOOT)?;
     ensure!(exit == Exit::PoweredOff, "it should power off: {exit}");
     Ok(())
