@@ -60,6 +60,7 @@ impl<'a> Here<'a> {
         let disk = find_disk(&image, choice.disk)?;
         // What is known of the disk may have changed since it was chosen.
         let target = inventory::disk_at(&choice.target.path)?;
+        ensure_same(&choice.target, &target)?;
         let options = Options {
             verify: if choice.verify {
                 Verify::ReadBack
@@ -71,6 +72,29 @@ impl<'a> Here<'a> {
         let plan = restore::plan(&repository, &image, disk, &target, &options)?;
         Ok((plan, image))
     }
+}
+
+/// Refuses when the path leads to another disk than the one that was chosen (and
+/// whose serial number was typed): names change when disks come and go.
+fn ensure_same(chosen: &Disk, now: &Disk) -> anyhow::Result<()> {
+    let identity = |d: &Disk| {
+        (
+            d.serial.clone(),
+            d.wwn.clone(),
+            d.model.clone(),
+            d.size,
+            d.bus,
+        )
+    };
+    anyhow::ensure!(
+        identity(chosen) == identity(now),
+        "{} is another disk now: {} was chosen, and {} is there. Nothing was written to it; \
+         choose the disk again",
+        chosen.path.display(),
+        chosen.describe(),
+        now.describe()
+    );
+    Ok(())
 }
 
 fn find_disk(image: &Image, index: u32) -> anyhow::Result<&DiskImage> {
@@ -347,4 +371,24 @@ fn this_machine() -> String {
         "{name}{}, started by {firmware}",
         serial.unwrap_or_default()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_disk_at_the_same_path_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 20).unwrap();
+        let chosen = inventory::disk_at(file.path()).unwrap();
+        assert!(ensure_same(&chosen, &chosen).is_ok());
+        let mut now = chosen.clone();
+        now.serial = Some("OTHER".to_owned());
+        let error = ensure_same(&chosen, &now).unwrap_err().to_string();
+        assert!(error.contains("another disk now"), "{error}");
+        now.serial = chosen.serial.clone();
+        now.size += 512;
+        assert!(ensure_same(&chosen, &now).is_err());
+    }
 }

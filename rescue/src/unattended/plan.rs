@@ -81,6 +81,12 @@ impl Target {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether it names one disk of all there are in the world.
+    #[must_use]
+    pub fn is_certain(&self) -> bool {
+        self.serial.is_some() || self.wwn.is_some()
+    }
 }
 
 /// Why a file is no plan.

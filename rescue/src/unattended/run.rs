@@ -1,6 +1,6 @@
 //! Following a plan: everything is looked up and checked, then one restore.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use image::{DiskImage, Image, Repository};
@@ -8,6 +8,7 @@ use image::{DiskImage, Image, Repository};
 use super::plan::{Plan, Target, Then};
 use super::target::{TargetError, choose};
 use crate::event::{Event, Sink};
+use crate::init::devices::{self, Devices};
 use crate::init::places;
 use crate::init::state::Board;
 use crate::inventory::{self, Disk};
@@ -15,6 +16,14 @@ use crate::restore::{self, Options, Report, Verify};
 
 /// How long the target may take to appear.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long no disk may have come or gone before a target that its plan does not
+/// name for certain is chosen: controllers show their disks one by one, and "the
+/// only disk" must not mean the first.
+const CALM: Duration = Duration::from_secs(10);
+
+/// How long the machine may take to become calm.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// Why a plan was not followed though nothing is broken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +90,7 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
     let repository = Repository::open(store::open(&location)?)?;
     let image = repository.image(&wanted.image)?;
     let disk = pick_disk(&image, wanted.disk)?;
-    let target = wait_for_target(&plan.target)?;
+    let target = choose_target(&plan.target, sink)?;
     refuse_again(&image, disk, &target)?;
     let options = Options {
         verify: if wanted.verify {
@@ -126,12 +135,57 @@ fn pick_disk(image: &Image, wanted: Option<u32>) -> Result<&DiskImage, NotDone> 
     }
 }
 
-/// The disk that is meant. One that is not there yet is waited for; several
+/// The disk that is meant, once it is there and nothing else can be meant.
+fn choose_target(target: &Target, sink: &dyn Sink) -> anyhow::Result<Disk> {
+    let board = Board::system();
+    if target.is_certain() {
+        return wait_for_target(&board, &mut || try_target(target));
+    }
+    sink.emit(Event::Note {
+        text: format!(
+            "the plan names the target by neither serial number nor WWN: waiting until no disk \
+             has come for {} s",
+            CALM.as_secs()
+        ),
+    });
+    when_calm(&board, CALM, &mut || try_target(target))
+}
+
+/// What `pick` says after `calm` without news of disks.
+fn when_calm(
+    board: &Board,
+    calm: Duration,
+    pick: &mut dyn FnMut() -> anyhow::Result<Disk>,
+) -> anyhow::Result<Disk> {
+    let started = Instant::now();
+    let devices = |board: &Board| board.read::<Devices>(devices::STATE).unwrap_or_default();
+    while started.elapsed() < LONGEST {
+        wait_for_target(board, pick)?;
+        let settled = board
+            .wait_for(LONGEST, |b| Some(devices(b)).filter(|d| d.settled))
+            .context("waiting for drivers")?;
+        let Some(before) = settled else { break };
+        let news = |b: &Board| (devices(b).generation != before.generation).then_some(());
+        if board
+            .wait_for(calm, news)
+            .context("watching disks")?
+            .is_none()
+        {
+            return pick();
+        }
+    }
+    Err(TargetError::Restless.into())
+}
+
+/// The disk that is meant now. One that is not there yet is waited for; several
 /// that fit are refused at once.
-fn wait_for_target(target: &Target) -> anyhow::Result<Disk> {
+fn wait_for_target(
+    board: &Board,
+    pick: &mut dyn FnMut() -> anyhow::Result<Disk>,
+) -> anyhow::Result<Disk> {
     let mut last: Option<anyhow::Error> = None;
-    let found = Board::system()
-        .wait_for(PATIENCE, |_| match try_target(target) {
+    let found = board
+        .wait_for(PATIENCE, |_| match pick() {
             Ok(disk) => Some(Ok(disk)),
             Err(error) => match error.downcast_ref() {
                 Some(TargetError::Several { .. }) => Some(Err(error)),
@@ -182,6 +236,57 @@ mod tests {
         assert_eq!(afterwards(Then::Reboot, Some(&carries)), Then::Wait);
         assert_eq!(afterwards(Then::Poweroff, Some(&carries)), Then::Poweroff);
         assert_eq!(afterwards(Then::Wait, Some(&carries)), Then::Wait);
+    }
+
+    fn some_disk() -> Disk {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        file.as_file().set_len(1 << 20).unwrap();
+        inventory::disk_at(file.path()).unwrap()
+    }
+
+    fn publish(board: &Board, generation: u64) {
+        let state = Devices {
+            generation,
+            settled: true,
+            ..Devices::default()
+        };
+        board.publish(devices::STATE, &state).unwrap();
+    }
+
+    #[test]
+    fn the_first_disk_to_come_is_not_taken_for_the_only_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let board = Board::at(folder.path());
+        publish(&board, 1);
+        let other = board.clone();
+        let late = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            publish(&other, 2);
+        });
+        // One disk fits until the second controller has shown its own.
+        let seen = board.clone();
+        let mut pick = move || match seen.read::<Devices>(devices::STATE) {
+            Some(devices) if devices.generation > 1 => {
+                Err(TargetError::Several { fit: Vec::new() }.into())
+            }
+            _ => Ok(some_disk()),
+        };
+        let chosen = when_calm(&board, Duration::from_secs(2), &mut pick);
+        late.join().unwrap();
+        let error = chosen.unwrap_err();
+        assert!(matches!(
+            error.downcast_ref(),
+            Some(TargetError::Several { .. })
+        ));
+    }
+
+    #[test]
+    fn a_machine_at_rest_gets_its_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let board = Board::at(folder.path());
+        publish(&board, 1);
+        let calm = Duration::from_millis(50);
+        assert!(when_calm(&board, calm, &mut || Ok(some_disk())).is_ok());
     }
 
     #[test]

@@ -13,6 +13,12 @@ pub enum TargetError {
         /// Them.
         fit: Vec<String>,
     },
+    /// Disks came and went, or drivers did not finish, for too long.
+    #[error(
+        "this machine's disks did not come to rest, so it is not certain which one the plan \
+         means: name it by `serial` or `wwn`"
+    )]
+    Restless,
     /// No disk fits.
     #[error("no disk of this machine fits the plan:\n{}", list(.all))]
     None {
