@@ -187,11 +187,28 @@ pub fn release(volume: &Volume) -> anyhow::Result<()> {
     sys::mount::unmount(&target).with_context(|| format!("unmounting {}", target.display()))
 }
 
+/// Lets every volume go that `kept`, a path, is not in: they were only looked at,
+/// and may be what is restored onto. One that is still used stays, and shows.
+pub fn release_others(kept: &Path) {
+    for target in mounted_below(Path::new(MOUNTS)) {
+        if !kept.starts_with(&target) {
+            let _ = sys::mount::unmount(&target);
+        }
+    }
+}
+
+fn mounted_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|e| e.path())
+        .filter(|t| is_mounted(t))
+        .collect()
+}
+
 /// Lets every volume go, used or not: the machine is about to stop.
 pub fn release_all() {
-    for entry in fs::read_dir(MOUNTS).into_iter().flatten().flatten() {
-        let target = entry.path();
-        if is_mounted(&target) && sys::mount::unmount(&target).is_err() {
+    for target in mounted_below(Path::new(MOUNTS)) {
+        if sys::mount::unmount(&target).is_err() {
             let _ = sys::mount::detach(&target);
         }
     }

@@ -12,6 +12,7 @@ use super::network::{self, Network};
 use super::places;
 use super::plans::Known;
 use super::state::Board;
+use super::volumes;
 use crate::event::{Event, Sink};
 use crate::inventory::{self, Disk, Machine, contents};
 use crate::restore::{self, Options, Report, Verify};
@@ -167,8 +168,10 @@ impl World for Here<'_> {
     }
 
     fn targets(&mut self, location: &str) -> anyhow::Result<Vec<TargetLine>> {
-        let mut disks = inventory::disks()?;
         let folder = places::resolve(&location.parse()?)?;
+        // Looking for repositories leaves volumes mounted; only the chosen one is needed.
+        volumes::release_others(folder.as_ref());
+        let mut disks = inventory::disks()?;
         if !folder.starts_with("http://") {
             Machine::host().mark_repository(&mut disks, folder.as_ref())?;
         }
