@@ -1,6 +1,7 @@
 //! Checkpoints: flush the target, then claim in the journal what was finished
 //! before the flush.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,9 @@ pub(super) struct Checkpointer<'a> {
     stopped: Mutex<bool>,
     stop: Condvar,
     enabled: bool,
+    /// The target failed. The kernel tells a lost write once and then calls
+    /// its page clean: a later flush says nothing about what came before.
+    distrusted: AtomicBool,
 }
 
 impl<'a> Checkpointer<'a> {
@@ -36,6 +40,7 @@ impl<'a> Checkpointer<'a> {
             stopped: Mutex::new(false),
             stop: Condvar::new(),
             enabled: plan.has_journal(),
+            distrusted: AtomicBool::new(false),
         }
     }
 
@@ -76,34 +81,50 @@ impl<'a> Checkpointer<'a> {
         }
     }
 
-    /// Makes one checkpoint; also the flush at the end of writing.
+    /// Claims nothing more in this session.
+    pub(super) fn distrust(&self) {
+        self.distrusted.store(true, Ordering::SeqCst);
+    }
+
+    /// Makes one checkpoint; also the flush at the end of writing. Does
+    /// nothing once the target has failed.
     pub(super) fn checkpoint(&self, ledger: &Ledger<'_>) -> Result<(), Error> {
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.distrusted.load(Ordering::SeqCst) {
+            return Err(Error::Stopped);
+        }
         // In this order: only what was finished before the flush is claimed.
         let done = ledger.finished();
         let done_bytes = ledger.bytes();
-        self.target
-            .flush()
-            .map_err(|e| self.failed("flushing", e))?;
+        self.trust("flushing", self.target.flush())?;
         if !self.enabled {
             return Ok(());
         }
-        journal.sequence = journal.sequence.saturating_add(1);
-        journal.done = done;
-        // A resumed run counts what it skips as it comes to it.
-        journal.done_bytes = journal.done_bytes.max(done_bytes);
-        let written = journal.write(self.target);
-        written.map_err(|e| self.failed("writing the journal,", e))?;
-        self.target.flush().map_err(|e| self.failed("flushing", e))
+        let next = Journal {
+            sequence: journal.sequence.saturating_add(1),
+            done,
+            // A resumed run counts what it skips as it comes to it.
+            done_bytes: journal.done_bytes.max(done_bytes),
+            ..journal.clone()
+        };
+        self.trust("writing the journal,", next.write(self.target))?;
+        self.trust("flushing", self.target.flush())?;
+        // Not before: the number decides which slot is overwritten next.
+        *journal = next;
+        Ok(())
     }
 
-    fn failed(&self, action: &'static str, source: std::io::Error) -> Error {
-        Error::Target {
-            target: self.plan.target.path.clone(),
-            action,
-            offset: 0,
-            len: self.plan.target.size,
-            source,
-        }
+    /// Passes on what the target said, and remembers a failure.
+    fn trust(&self, action: &'static str, outcome: std::io::Result<()>) -> Result<(), Error> {
+        outcome.map_err(|source| {
+            self.distrust();
+            Error::Target {
+                target: self.plan.target.path.clone(),
+                action,
+                offset: 0,
+                len: self.plan.target.size,
+                source,
+            }
+        })
     }
 }

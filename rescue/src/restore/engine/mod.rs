@@ -158,6 +158,9 @@ pub(super) fn write(
     run(&shared, fetchers, decoders, &checkpointer, sink);
     let failure = shared.failure.into_inner();
     let failure = failure.unwrap_or_else(PoisonError::into_inner);
+    if matches!(failure, Some(Error::Target { .. })) {
+        checkpointer.distrust();
+    }
     let last = checkpointer.checkpoint(&shared.ledger);
     *journal = checkpointer.into_journal();
     if let Some(error) = failure {

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::flaky::{Cable, PowerCut};
+use super::flaky::{Cable, LostWriteback, PowerCut};
 use super::*;
 use crate::exit::Code;
 use crate::restore::target::OpenTarget;
@@ -91,6 +91,30 @@ fn a_power_cut_at_any_moment_is_survived_on_gpt() {
 fn a_power_cut_at_any_moment_is_survived_on_a_larger_disk() {
     let sample = Sample::of(disks::gpt(), SectorSize::B512);
     cut_everywhere(&sample, sample.size() + (4 << 20));
+}
+
+#[test]
+fn what_a_failed_flush_lost_is_never_claimed() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let mut failures = 0;
+    for fail_at in 1..40 {
+        let target = sample.target(sample.size());
+        let mut plan = sample.plan(&target, &Options::default()).unwrap();
+        plan.checkpoint_every = Duration::from_micros(100);
+        let open = OpenTarget::open(&target, sample.sector.bytes()).unwrap();
+        let lossy = Arc::new(LostWriteback::new(open, fail_at));
+        let outcome = plan
+            .arm_over(lossy.clone(), &Silent)
+            .and_then(|armed| armed.write(&Silent))
+            .and_then(|written| written.without_verify().activate(&Silent));
+        drop(lossy);
+        let Err(error) = outcome else { break };
+        failures += 1;
+        assert_eq!(error.code(), Some(Code::TargetWrite), "{error}");
+        sample.restore(&target, &Options::default());
+        sample.assert_restored(&target.path, &[]);
+    }
+    assert!(failures > 6, "{failures}");
 }
 
 #[test]

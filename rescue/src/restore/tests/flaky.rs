@@ -115,6 +115,72 @@ impl Target for PowerCut {
     }
 }
 
+/// A target that loses its cache at flush `fail_at`, says so once, as kernels
+/// do, and works as if nothing had been from then on.
+pub(super) struct LostWriteback {
+    inner: OpenTarget,
+    fail_at: u64,
+    state: Mutex<(Vec<(u64, Vec<u8>)>, u64)>,
+}
+
+impl LostWriteback {
+    pub(super) fn new(inner: OpenTarget, fail_at: u64) -> Self {
+        let state = Mutex::default();
+        Self {
+            inner,
+            fail_at,
+            state,
+        }
+    }
+}
+
+impl ReadAt for LostWriteback {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.inner.read_exact_at(buf, offset)
+    }
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
+}
+
+impl WriteAt for LostWriteback {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        // Slow enough for checkpoints to come in between.
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        let mut state = self.state.lock().unwrap();
+        state.0.push((offset, buf.to_vec()));
+        Ok(())
+    }
+    fn flush(&self) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap();
+        state.1 += 1;
+        let cached = std::mem::take(&mut state.0);
+        if state.1 == self.fail_at {
+            return Err(io::Error::other("writeback failed"));
+        }
+        for (offset, bytes) in cached {
+            self.inner.write_all_at(&bytes, offset)?;
+        }
+        Ok(())
+    }
+}
+
+impl Target for LostWriteback {
+    fn zero(&self, extent: Extent) -> io::Result<()> {
+        let zeros = vec![0; usize::try_from(extent.len).unwrap()];
+        self.write_all_at(&zeros, extent.start)
+    }
+    fn discard(&self, _extent: Extent) -> io::Result<()> {
+        Ok(())
+    }
+    fn drop_cache(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn reread_table(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A store that cannot be reached after so many range reads of packs.
 #[derive(Debug)]
 pub(super) struct Cable {
