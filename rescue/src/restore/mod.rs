@@ -11,6 +11,7 @@
 
 mod activate;
 mod arm;
+mod carries;
 mod engine;
 mod error;
 mod journal;
@@ -31,9 +32,10 @@ mod withheld;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use carries::{Carried, already_carries};
 pub use error::Error;
 pub use options::{Discard, Options, Resume, Verify};
-pub use plan::{Plan, already_carries, pick_disk, plan};
+pub use plan::{Plan, pick_disk, plan};
 pub use refusal::{NotConfirmed, PickError, PlanError, Reason, Refusal};
 pub use report::{Checked, Report};
 pub use summary::{PartitionLine, Summary};

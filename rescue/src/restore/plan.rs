@@ -6,6 +6,7 @@ use std::time::Duration;
 use disk::{LayoutRefusal, ReadAt, SectorSize, Table, TableError};
 use image::{DiskImage, Image, Repository};
 
+use super::carries::{Carried, already_carries};
 use super::engine::CHECKPOINT_EVERY;
 use super::journal::{self, Journal};
 use super::options::{Options, Resume};
@@ -14,7 +15,7 @@ use super::refusal::{PickError, PlanError, Reason, Refusal};
 use super::summary::Summary;
 use super::units::Units;
 use super::withheld::{Withheld, withhold};
-use crate::inventory::{Contents, Disk, DiskKind, Use, contents};
+use crate::inventory::{Disk, DiskKind, Use, contents};
 
 /// A restore that can be begun. Prints as what it will do, in plain words;
 /// serialises as the same for programs.
@@ -72,7 +73,7 @@ pub fn plan(
     let digest = digest(repository, image, disk, target.size);
     let journal = Journal::find(&device).map_err(unreadable)?;
     let (resume, other) = sort_journal(journal, digest, &units, options.resume);
-    let carries = carries(&found, disk);
+    let carries = already_carries(repository, disk, target)? == Carried::Yes;
     let mut summary = Summary::new(repository, image, disk, target, options);
     summary.changes = fitted.changes;
     summary.fetch_bytes = needs.stored_bytes;
@@ -256,40 +257,6 @@ fn sort_journal(
         (true, Resume::IfSame) => (Some(found), None),
         _ => (None, Some(found)),
     }
-}
-
-/// Whether `target` already carries a restored or original copy of `disk`:
-/// the same kind of table, disk id and partitions. Its contents are not
-/// compared: a machine that ran since has changed them.
-///
-/// # Errors
-/// When the target cannot be read.
-pub fn already_carries(target: &Disk, disk: &DiskImage) -> std::io::Result<bool> {
-    let device = target.open()?;
-    Ok(carries(&contents(&device, disk.sector_size), disk))
-}
-
-fn carries(found: &Contents, disk: &DiskImage) -> bool {
-    let kind = match found.table {
-        disk::TableKind::Gpt => image::TableKind::Gpt,
-        disk::TableKind::Mbr => image::TableKind::Mbr,
-        disk::TableKind::None => return false,
-    };
-    let wanted = disk.regions.iter().filter_map(|region| {
-        let info = region.partition()?;
-        Some((info.number, region.start, region.len, info.type_id.as_str()))
-    });
-    let mut wanted: Vec<_> = wanted.collect();
-    let parts = found.partitions.iter().map(|part| &part.partition);
-    let mut there: Vec<_> = parts
-        .map(|p| (p.number, p.start, p.len, p.type_id.as_str()))
-        .collect();
-    wanted.sort_unstable();
-    there.sort_unstable();
-    kind == disk.table
-        && found.disk_id.is_some()
-        && found.disk_id == disk.disk_id
-        && wanted == there
 }
 
 impl Plan {

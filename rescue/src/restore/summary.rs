@@ -233,7 +233,7 @@ impl fmt::Display for Summary {
         if self.already_carries {
             writeln!(
                 f,
-                "  It already carries this machine's disk: the same disk id and partitions."
+                "  It already carries this machine's disk, perhaps changed since."
             )?;
         }
         self.fmt_partitions(f)?;

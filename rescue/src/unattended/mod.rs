@@ -28,7 +28,7 @@ pub fn code(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
         return Some(Code::Ambiguous);
     }
     Some(match error.downcast_ref()? {
-        NotDone::AlreadyRestored { .. } => Code::AlreadyRestored,
+        NotDone::AlreadyRestored { .. } | NotDone::Undecidable { .. } => Code::AlreadyRestored,
         NotDone::WhichDisk { .. } | NotDone::NoSuchDisk { .. } => Code::BadPlan,
     })
 }

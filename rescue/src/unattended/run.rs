@@ -12,7 +12,7 @@ use crate::init::devices::{self, Devices};
 use crate::init::places;
 use crate::init::state::Board;
 use crate::inventory::{self, Disk};
-use crate::restore::{self, Options, Report, Verify};
+use crate::restore::{self, Carried, Options, Report, Verify};
 
 /// How long the target may take to appear.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,6 +37,18 @@ pub enum NotDone {
         /// The disk.
         target: String,
         /// The machine on it.
+        machine: String,
+    },
+    /// The disk is not blank, and nothing tells whether it carries the image.
+    #[error(
+        "{target} may already carry {machine}: the image has no disk id and no filesystem UUID by \
+         which to tell, and the disk is not blank. To restore it, choose it in the dialogue, or \
+         clear its first MiB"
+    )]
+    Undecidable {
+        /// The disk.
+        target: String,
+        /// The machine of the image.
         machine: String,
     },
     /// The image has several disks and the plan does not say which.
@@ -68,8 +80,12 @@ pub enum NotDone {
 /// same plan for ever; one whose restore failed stays reachable.
 #[must_use]
 pub fn afterwards(then: Then, failed: Option<&anyhow::Error>) -> Then {
-    let carries = failed
-        .is_some_and(|error| matches!(error.downcast_ref(), Some(NotDone::AlreadyRestored { .. })));
+    let carries = failed.is_some_and(|error| {
+        matches!(
+            error.downcast_ref(),
+            Some(NotDone::AlreadyRestored { .. } | NotDone::Undecidable { .. })
+        )
+    });
     match (failed, carries, then) {
         (None, _, then) => then,
         (Some(_), true, Then::Poweroff) => Then::Poweroff,
@@ -91,7 +107,7 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
     let image = repository.image(&wanted.image)?;
     let disk = pick_disk(&image, wanted.disk)?;
     let target = choose_target(&plan.target, sink)?;
-    refuse_again(&image, disk, &target)?;
+    refuse_again(&repository, &image, disk, &target)?;
     let options = Options {
         verify: if wanted.verify {
             Verify::ReadBack
@@ -209,17 +225,20 @@ fn try_target(target: &Target) -> anyhow::Result<Disk> {
 }
 
 /// The guard against restoring for ever.
-fn refuse_again(image: &Image, disk: &DiskImage, target: &Disk) -> anyhow::Result<()> {
-    let carries = restore::already_carries(target, disk)
-        .with_context(|| format!("reading {}", target.path.display()))?;
-    if !carries {
-        return Ok(());
+fn refuse_again(
+    repository: &Repository,
+    image: &Image,
+    disk: &DiskImage,
+    target: &Disk,
+) -> anyhow::Result<()> {
+    let carried = restore::already_carries(repository, disk, target)?;
+    let target = format!("{} {}", target.path.display(), target.describe());
+    let machine = image.manifest.name.clone();
+    match carried {
+        Carried::No => Ok(()),
+        Carried::Yes => Err(NotDone::AlreadyRestored { target, machine }.into()),
+        Carried::Unknown => Err(NotDone::Undecidable { target, machine }.into()),
     }
-    Err(NotDone::AlreadyRestored {
-        target: format!("{} {}", target.path.display(), target.describe()),
-        machine: image.manifest.name.clone(),
-    }
-    .into())
 }
 
 #[cfg(test)]

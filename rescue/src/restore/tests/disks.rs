@@ -38,7 +38,7 @@ fn texture(seed: u64, len: usize) -> Vec<u8> {
 
 /// A swap partition: its first page counts, the rest is free. (Linux
 /// `union swap_header`, version 1.)
-fn swap(seed: u64, len: usize) -> Vec<u8> {
+pub(super) fn swap(seed: u64, len: usize) -> Vec<u8> {
     let mut out = noise(seed, len);
     out[..4096].fill(0);
     out[1024..1028].copy_from_slice(&1u32.to_le_bytes());
