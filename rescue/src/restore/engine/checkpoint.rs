@@ -11,10 +11,11 @@ use crate::restore::journal::Journal;
 use crate::restore::plan::Plan;
 use crate::restore::target::Target;
 
-/// A checkpoint is due after this long…
-pub(in crate::restore) const EVERY: Duration = Duration::from_secs(5);
+/// A checkpoint is due after this long: a fast disk writes a whole machine in a few seconds,
+/// and what it wrote is to count after a power cut…
+pub(in crate::restore) const EVERY: Duration = Duration::from_secs(1);
 /// …or after this many bytes.
-const BYTES: u64 = 1 << 30;
+const BYTES: u64 = 256 << 20;
 /// How often that is looked at.
 const TICK: Duration = Duration::from_millis(200);
 
