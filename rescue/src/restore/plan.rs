@@ -76,6 +76,7 @@ pub fn plan(
     let carries = already_carries(repository, disk, target)? == Carried::Yes;
     let mut summary = Summary::new(repository, image, disk, target, options);
     summary.changes = fitted.changes;
+    summary.warnings.extend(fitted.warning);
     summary.fetch_bytes = needs.stored_bytes;
     summary.describe_target(&found, carries);
     summary.describe_journal(resume.as_ref(), other.as_ref());
@@ -181,6 +182,7 @@ fn local_folder(location: &str) -> Option<PathBuf> {
 struct Fitted {
     withheld: Withheld,
     changes: Vec<String>,
+    warning: Option<String>,
 }
 
 fn fit(
@@ -190,13 +192,9 @@ fn fit(
     sector: SectorSize,
 ) -> Result<Result<Fitted, Reason>, PlanError> {
     let source = repository.read_at(disk)?;
-    let table = match disk::read_table(&source, disk.sector_size) {
-        Ok(table) => table,
-        Err(TableError::Read { source, .. }) => return Err(PlanError::reading(source)),
-        Err(error) => {
-            let why = LayoutRefusal::from(error);
-            return Ok(Err(layout_reason(why)));
-        }
+    let (table, warning) = match usable_table(&source, disk)? {
+        Ok(found) => found,
+        Err(why) => return Ok(Err(layout_reason(why))),
     };
     let layout = match disk::plan_layout(&table, &source, target_size, sector) {
         Ok(layout) => layout,
@@ -204,7 +202,35 @@ fn fit(
     };
     let withheld = withheld_of(&source, &table, &layout, sector)?;
     let changes = layout.changes;
-    Ok(Ok(Fitted { withheld, changes }))
+    Ok(Ok(Fitted {
+        withheld,
+        changes,
+        warning,
+    }))
+}
+
+/// The image's table, and what to say of it. One that cannot be used was
+/// captured as data, and goes back as data.
+fn usable_table(
+    source: &dyn ReadAt,
+    disk: &DiskImage,
+) -> Result<Result<(Table, Option<String>), LayoutRefusal>, PlanError> {
+    let none = || Table::empty(disk.sector_size, source.size());
+    if disk.table == image::TableKind::None {
+        // Why, the notes of the image say.
+        return Ok(Ok((none(), None)));
+    }
+    match disk::read_table(source, disk.sector_size) {
+        Ok(table) => Ok(Ok((table, None))),
+        Err(TableError::Read { source, .. }) => Err(PlanError::reading(source)),
+        Err(error @ TableError::WrongSectorSize { .. }) => Ok(Err(error.into())),
+        Err(error) => {
+            let warning = format!(
+                "The image's partition table cannot be used, so it is restored as it is: {error}."
+            );
+            Ok(Ok((none(), Some(warning))))
+        }
+    }
 }
 
 fn withheld_of(

@@ -10,7 +10,8 @@
 use std::io;
 
 use disk::{
-    Extent, Layout, ReadAt, SectorSize, StructureRole, Table, WriteRole, complement, normalize,
+    Extent, Layout, ReadAt, SectorSize, StructureRole, Table, TableKind, WriteRole, complement,
+    normalize,
 };
 
 /// How much of the disk's beginning is withheld: what lies before the first
@@ -75,6 +76,14 @@ pub(super) fn withhold(
     if boot.is_empty() {
         boot = vec![read(source, sector_zero)?];
     }
+    let tail = match table.kind {
+        // No structure is known, yet something may look like a backup table.
+        TableKind::None => tail_of(source.size(), sector),
+        TableKind::Gpt | TableKind::Mbr => None,
+    };
+    if let Some(tail) = tail {
+        backup.push(read(source, tail)?);
+    }
     let later = primary.iter().chain(&boot).map(extent_of).collect();
     let rest = pieces(&head, &normalize(later));
 
@@ -83,7 +92,8 @@ pub(super) fn withhold(
     let extents = of_table
         .map(|s| s.extent)
         .chain(layout.replaced.iter().copied())
-        .chain([head_of(source.size()), sector_zero]);
+        .chain([head_of(source.size()), sector_zero])
+        .chain(tail);
     Ok(Withheld {
         extents: normalize(extents.collect()),
         steps: steps([backup, rest, primary, boot]),
@@ -147,6 +157,15 @@ pub(super) fn head_of(size: u64) -> Extent {
         start: 0,
         len: size.min(HEAD),
     }
+}
+
+/// The last MiB of a disk, as far as it is not the head.
+fn tail_of(size: u64, sector: SectorSize) -> Option<Extent> {
+    let from = size.saturating_sub(HEAD);
+    let from = from.saturating_sub(from % sector.bytes());
+    let start = from.max(head_of(size).len);
+    let len = size.checked_sub(start).filter(|len| *len > 0)?;
+    Some(Extent { start, len })
 }
 
 fn layout_writes(layout: &Layout, wanted: impl Fn(WriteRole) -> bool) -> Vec<(u64, Vec<u8>)> {

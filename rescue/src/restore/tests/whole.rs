@@ -95,6 +95,43 @@ fn disks_without_a_table_come_back_whatever_their_size() {
 }
 
 #[test]
+fn a_disk_whose_table_cannot_be_used_comes_back_as_it_was() {
+    let mut source = disks::mbr();
+    // The first partition reaches into the second.
+    let sectors = u32::try_from((8 << 20) / 512).unwrap();
+    source[446 + 12..446 + 16].copy_from_slice(&sectors.to_le_bytes());
+    let sample = Sample::of(source, SectorSize::B512);
+    assert_eq!(sample.disk().table, image::TableKind::None);
+    assert_eq!(sample.disk().notes.len(), 1);
+    for larger in [0, 3 << 20] {
+        let target = sample.target(sample.size() + larger);
+        let plan = sample.plan(&target, &verified()).unwrap();
+        let told = plan.summary().warnings.join(" ");
+        assert!(told.contains("cannot be used"), "{told}");
+        execute(plan, &Silent).unwrap();
+        let all = fs::read(&target.path).unwrap();
+        assert!(all[..sample.source.len()] == sample.source[..]);
+    }
+}
+
+#[test]
+fn a_backup_table_nobody_can_read_appears_at_the_end_only() {
+    let mut source = disks::gpt();
+    // Both headers are there and neither is right.
+    let backup = source.len() - 512;
+    source[512 + 16] ^= 1;
+    source[backup + 16] ^= 1;
+    let sample = Sample::of(source, SectorSize::B512);
+    let target = sample.target(sample.size());
+    let armed = sample.plan(&target, &verified()).unwrap().arm(&Silent);
+    let written = armed.unwrap().write(&Silent).unwrap();
+    let all = fs::read(&target.path).unwrap();
+    assert!(all[backup..].iter().all(|byte| *byte == 0));
+    written.verify(&Silent).unwrap().activate(&Silent).unwrap();
+    assert!(fs::read(&target.path).unwrap() == sample.source);
+}
+
+#[test]
 fn the_journal_is_gone_when_the_restore_is_done() {
     let sample = Sample::of(disks::mbr(), SectorSize::B512);
     let target = sample.target(sample.size());
