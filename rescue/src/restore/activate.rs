@@ -1,11 +1,11 @@
 //! The last writes: the withheld parts, in the order that keeps the disk from
 //! pretending to be whole before it is.
 
-use super::error::Error;
+use super::error::{Error, Left};
 use super::options::Verify;
 use super::plan::Plan;
 use super::target::Target;
-use super::withheld::Step;
+use super::withheld::{BACKUP, Step};
 use crate::event::{Event, Sink};
 use disk::Extent;
 
@@ -33,13 +33,26 @@ pub(super) fn run(plan: &Plan, target: &dyn Target, sink: &dyn Sink) -> Result<(
             start: 0,
             len: target.size(),
         };
-        flushed.map_err(|e| plan.failed("flushing", everything, e))?;
+        flushed.map_err(|e| plan.failed("flushing", everything, left_by(plan, step), e))?;
         done = done.saturating_add(bytes(step));
         sink.emit(Event::Progress { done });
     }
     match plan.options.verify {
         Verify::ReadBack => read_back(plan, target),
         Verify::No => Ok(()),
+    }
+}
+
+/// What there is when `step` fails: the journal lies in the first MiB, and the
+/// last step makes the disk whole.
+fn left_by(plan: &Plan, step: &Step) -> Left {
+    let last = plan.withheld.steps.last();
+    if last.is_some_and(|last| last.what == step.what) {
+        Left::Complete
+    } else if step.what == BACKUP {
+        Left::Unfinished
+    } else {
+        Left::NoJournal
     }
 }
 
@@ -52,6 +65,7 @@ fn failed(plan: &Plan, step: &Step, offset: u64, bytes: &[u8], source: std::io::
         },
         offset,
         len: bytes.len() as u64,
+        left: left_by(plan, step),
         source,
     }
 }
@@ -73,13 +87,14 @@ fn read_back(plan: &Plan, target: &dyn Target) -> Result<(), Error> {
             len: expected.len() as u64,
         };
         let read = target.read_exact_at(&mut found, *offset);
-        read.map_err(|e| plan.failed("reading back", extent, e))?;
+        read.map_err(|e| plan.failed("reading back", extent, Left::Complete, e))?;
         if found != expected {
             return Err(Error::Mismatch {
                 target: plan.target.path.clone(),
                 offset: *offset,
                 len: extent.len,
                 place: "the partition table".to_owned(),
+                left: Left::Complete,
             });
         }
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use disk::{Extent, ReadAt};
 
-use super::error::Error;
+use super::error::{Error, Left};
 use super::journal::Journal;
 use super::options::Discard;
 use super::plan::{Plan, holds_repository};
@@ -103,7 +103,8 @@ impl Plan {
 
     /// The journal must still be the one that was planned with.
     fn check_journal(&self, planned: &Journal, target: &dyn Target) -> Result<Journal, Error> {
-        let found = Journal::find(target).map_err(|e| self.failed("reading", head_of(0), e))?;
+        let found = Journal::find(target)
+            .map_err(|e| self.failed("reading", head_of(target.size()), Left::Untouched, e))?;
         match found {
             Some(found) if found == *planned => Ok(found),
             _ => Err(self.changed("its restore journal is another one".to_owned())),
@@ -120,7 +121,7 @@ impl Plan {
         // The beginning first: without it, no backup is looked for.
         for extent in [head_of(size), tail] {
             let cleared = zeros(target, extent).and_then(|()| target.flush());
-            cleared.map_err(|e| self.failed("clearing", extent, e))?;
+            cleared.map_err(|e| self.failed("clearing", extent, Left::NoJournal, e))?;
         }
         // The kernel forgets the old partitions, if it can; O_EXCL keeps
         // everybody away from them in any case.
@@ -140,7 +141,7 @@ impl Plan {
         if self.has_journal() {
             let written = journal.write(target).and_then(|()| target.flush());
             let head = head_of(size);
-            written.map_err(|e| self.failed("writing the journal,", head, e))?;
+            written.map_err(|e| self.failed("writing the journal,", head, Left::NoJournal, e))?;
         }
         Ok(journal)
     }
@@ -149,6 +150,7 @@ impl Plan {
         &self,
         action: &'static str,
         extent: Extent,
+        left: Left,
         source: std::io::Error,
     ) -> Error {
         Error::Target {
@@ -156,6 +158,7 @@ impl Plan {
             action,
             offset: extent.start,
             len: extent.len,
+            left,
             source,
         }
     }

@@ -1,11 +1,47 @@
 //! What goes wrong once a restore has begun.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::exit::Code;
 
-/// What every failure after arming leaves behind, said once at its end.
+/// What a failure while data are written leaves behind, said once at its end.
 const LEFT: &str = "the target does not boot in this state; the same command resumes";
+
+/// What a failure of the target leaves behind: it depends on the stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Left {
+    /// Nothing was written by this run.
+    Untouched,
+    /// Data are being written, and the journal knows how far.
+    Unfinished,
+    /// There is no journal: not yet, or not any more.
+    NoJournal,
+    /// The data on the target are wrong, and the journal calls them done.
+    Wrong,
+    /// The last write was begun or done.
+    Complete,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Untouched => "nothing was written; the same command resumes",
+            Self::Unfinished => LEFT,
+            Self::NoJournal => {
+                "the target does not boot in this state; the same command starts over"
+            }
+            Self::Wrong => {
+                "the target does not boot in this state; --start-over writes everything again"
+            }
+            Self::Complete => {
+                "everything was sent to the target, which may boot but must not be trusted; \
+                 restore it again"
+            }
+        })
+    }
+}
 
 /// Why a restore stopped.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +70,7 @@ pub enum Error {
         target: PathBuf,
     },
     /// The target failed.
-    #[error("{target}: {action} {len} bytes at byte {offset} failed; {}", LEFT)]
+    #[error("{target}: {action} {len} bytes at byte {offset} failed; {left}")]
     Target {
         /// Its path.
         target: PathBuf,
@@ -44,6 +80,8 @@ pub enum Error {
         offset: u64,
         /// How much.
         len: u64,
+        /// What is on it now.
+        left: Left,
         /// The system's error.
         source: std::io::Error,
     },
@@ -58,8 +96,7 @@ pub enum Error {
     /// What was read back is not what was written.
     #[error(
         "{target}: {len} bytes at byte {offset} ({place}) read back differently from what was \
-         written: the disk, its cable or the memory is faulty; {}",
-        LEFT
+         written: the disk, its cable or the memory is faulty; {left}"
     )]
     Mismatch {
         /// Its path.
@@ -70,6 +107,8 @@ pub enum Error {
         len: u64,
         /// Which part of the disk.
         place: String,
+        /// What is on it now.
+        left: Left,
     },
     /// No thread could be started.
     #[error("cannot start a thread for {what}; {}", LEFT)]

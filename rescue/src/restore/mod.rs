@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use carries::{Carried, already_carries};
-pub use error::Error;
+pub use error::{Error, Left};
 pub use options::{Discard, Options, Resume, Verify};
 pub use plan::{Plan, pick_disk, plan};
 pub use refusal::{NotConfirmed, PickError, PlanError, Reason, Refusal};

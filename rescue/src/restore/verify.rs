@@ -8,7 +8,7 @@ use disk::{Extent, ReadAt};
 use image::{ChunkId, DiskReader, EntryKind, MapEntry};
 
 use super::engine::Queue;
-use super::error::Error;
+use super::error::{Error, Left};
 use super::plan::Plan;
 use super::pool::AlignedBuf;
 use super::refusal::image_error;
@@ -186,7 +186,7 @@ fn check_spans(
         let len = usize::try_from(extent.len).unwrap_or(0);
         let bytes = buf.bytes_mut().get_mut(..len).unwrap_or_default();
         let read = target.read_exact_at(bytes, extent.start);
-        read.map_err(|e| plan.failed("reading back", extent, e))?;
+        read.map_err(|e| plan.failed("reading back", extent, Left::Unfinished, e))?;
         for (piece, wanted) in &span.pieces {
             let found = part_of(bytes, extent, *piece);
             let right = match wanted {
@@ -200,6 +200,7 @@ fn check_spans(
                     offset: piece.start,
                     len: piece.len,
                     place: plan.place(piece.start),
+                    left: Left::Wrong,
                 });
             }
             done.fetch_add(piece.len, Ordering::Relaxed);

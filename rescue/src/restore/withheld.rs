@@ -18,6 +18,9 @@ use disk::{
 /// partition since partitions are aligned to 1 MiB.
 pub(super) const HEAD: u64 = 1 << 20;
 
+/// The step that leaves the journal alone.
+pub(super) const BACKUP: &str = "the backup partition table";
+
 /// One step of activation: written, flushed, and read back when asked for.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Step {
@@ -138,12 +141,7 @@ const fn is_primary(role: StructureRole) -> bool {
 }
 
 fn steps(writes: [Vec<(u64, Vec<u8>)>; 4]) -> Vec<Step> {
-    let names = [
-        "the backup partition table",
-        "the first MiB",
-        "the partition table",
-        "sector 0",
-    ];
+    let names = [BACKUP, "the first MiB", "the partition table", "sector 0"];
     let steps = names.into_iter().zip(writes);
     steps
         .filter(|(_, writes)| !writes.is_empty())

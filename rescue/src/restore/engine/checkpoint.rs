@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::ledger::Ledger;
-use crate::restore::error::Error;
+use crate::restore::error::{Error, Left};
 use crate::restore::journal::Journal;
 use crate::restore::plan::Plan;
 use crate::restore::target::Target;
@@ -124,6 +124,7 @@ impl<'a> Checkpointer<'a> {
                 action,
                 offset: 0,
                 len: self.plan.target.size,
+                left: Left::Unfinished,
                 source,
             }
         })

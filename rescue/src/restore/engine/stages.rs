@@ -6,7 +6,7 @@ use image::{Decoder, decode_record};
 use super::batch::{Item, Place, Read};
 use super::queue::Producer;
 use super::{Shared, WRITE_BUF};
-use crate::restore::error::Error;
+use crate::restore::error::{Error, Left};
 use crate::restore::pool::AlignedBuf;
 
 /// A read with its bytes, in the first `read.len` bytes of `buf`.
@@ -286,6 +286,7 @@ pub(super) fn write(shared: &Shared<'_>) -> Result<(), Error> {
             action,
             offset: extent.start,
             len: extent.len,
+            left: Left::Unfinished,
             source,
         })?;
         if let Some(buf) = job.buf {

@@ -10,6 +10,21 @@ use crate::exit::Code;
 use crate::restore::target::OpenTarget;
 use crate::restore::withheld::HEAD;
 
+/// What the message says is left is what there is.
+fn told_rightly(sample: &Sample, target: &Disk, error: &Error) {
+    let Error::Target { left, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(error.to_string().ends_with(&left.to_string()), "{error}");
+    let again = sample.plan(target, &Options::default()).unwrap();
+    if *left == Left::Unfinished {
+        assert!(again.summary().resumes_at.is_some(), "{error}");
+    }
+    if head(&target.path)[510..512] == [0x55, 0xaa] {
+        assert_eq!(*left, Left::Complete, "{error}");
+    }
+}
+
 /// Restores up to operation `cut_at` of the target; whether it got there.
 fn cut_off(sample: &Sample, target: &Disk, cut_at: u64) -> bool {
     let mut plan = sample.plan(target, &Options::default()).unwrap();
@@ -23,7 +38,7 @@ fn cut_off(sample: &Sample, target: &Disk, cut_at: u64) -> bool {
     assert_eq!(outcome.is_err(), cut.is_off(), "{outcome:?}");
     if let Err(error) = outcome {
         assert_eq!(error.code(), Some(Code::TargetWrite), "{error}");
-        assert!(error.to_string().contains("resumes"), "{error}");
+        told_rightly(sample, target, &error);
     }
     cut.is_off()
 }
@@ -202,6 +217,8 @@ fn what_reads_back_wrongly_is_found_before_the_table_is_written() {
         file.write_all_at(&[byte[0] ^ 1], place).unwrap();
         let error = written.verify(&Silent).unwrap_err();
         assert_eq!(error.code(), Some(Code::VerifyMismatch), "{error}");
+        // The journal calls it done: to resume would not help.
+        assert!(error.to_string().contains("--start-over"), "{error}");
         assert!(!pretends_to_boot(&target.path));
     }
 }

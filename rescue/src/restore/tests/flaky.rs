@@ -115,12 +115,15 @@ impl Target for PowerCut {
     }
 }
 
+/// Writes since the last flush, and how many flushes there were.
+type Unflushed = (Vec<(u64, Vec<u8>)>, u64);
+
 /// A target that loses its cache at flush `fail_at`, says so once, as kernels
 /// do, and works as if nothing had been from then on.
 pub(super) struct LostWriteback {
     inner: OpenTarget,
     fail_at: u64,
-    state: Mutex<(Vec<(u64, Vec<u8>)>, u64)>,
+    state: Mutex<Unflushed>,
 }
 
 impl LostWriteback {
