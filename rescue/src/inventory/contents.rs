@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use disk::{ReadAt, SectorSize, TableKind, Window};
 use serde::Serialize;
@@ -13,6 +14,40 @@ use super::types::{Disk, DiskKind};
 pub struct DiskFile {
     file: File,
     size: u64,
+}
+
+/// What a path led to: another path, or another time, may lead elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeId {
+    /// A device, by its number.
+    Device(u64),
+    /// A file, by its filesystem and inode.
+    File(u64, u64),
+}
+
+impl NodeId {
+    /// Of an open device or file.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(if metadata.file_type().is_block_device() {
+            Self::Device(metadata.rdev())
+        } else {
+            Self::File(metadata.dev(), metadata.ino())
+        })
+    }
+}
+
+impl DiskFile {
+    /// What was opened.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn node(&self) -> io::Result<NodeId> {
+        NodeId::of(&self.file)
+    }
 }
 
 impl ReadAt for DiskFile {

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-pub use contents::{Contents, DiskFile, Part, Signature, contents};
+pub use contents::{Contents, DiskFile, NodeId, Part, Signature, contents};
 use graph::{Graph, Node};
 pub use types::{Bus, Disk, DiskKind, Use};
 

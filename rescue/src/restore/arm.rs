@@ -43,6 +43,9 @@ impl Plan {
         let whole = self.disk.size.is_multiple_of(sector);
         let sector = if whole { sector } else { PAGE };
         let target = OpenTarget::open(&self.target, sector).map_err(|e| self.open_error(e))?;
+        if target.node().map_err(|e| self.open_error(e))? != self.node {
+            return Err(self.changed("its path leads to another one".to_owned()));
+        }
         if target.size() != self.target.size {
             let what = format!("it has {} bytes now", target.size());
             return Err(self.changed(what));
@@ -73,7 +76,12 @@ impl Plan {
         let now = machine
             .disk_at(&planned.path, self.disk.sector_size)
             .map_err(|error| self.changed(crate::ui::chain(&error)))?;
-        let identity = |disk: &Disk| (disk.size, disk.serial.clone(), disk.wwn.clone());
+        let identity = |disk: &Disk| {
+            let Disk {
+                serial, wwn, model, ..
+            } = disk;
+            (disk.size, serial.clone(), wwn.clone(), model.clone())
+        };
         if identity(&now) != identity(planned) {
             return Err(self.changed(format!("it is now {}", now.describe())));
         }

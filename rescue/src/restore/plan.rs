@@ -15,7 +15,7 @@ use super::refusal::{PickError, PlanError, Reason, Refusal};
 use super::summary::Summary;
 use super::units::Units;
 use super::withheld::{Withheld, withhold};
-use crate::inventory::{Disk, DiskKind, Use, contents};
+use crate::inventory::{Disk, DiskKind, NodeId, Use, contents};
 
 /// A restore that can be begun. Prints as what it will do, in plain words;
 /// serialises as the same for programs.
@@ -24,6 +24,8 @@ pub struct Plan {
     pub(super) repository: Repository,
     pub(super) disk: DiskImage,
     pub(super) target: Disk,
+    /// What the target's path led to.
+    pub(super) node: NodeId,
     pub(super) options: Options,
     pub(super) withheld: Withheld,
     pub(super) units: Units,
@@ -68,6 +70,7 @@ pub fn plan(
         source,
     };
     let device = target.open().map_err(unreadable)?;
+    let node = device.node().map_err(unreadable)?;
     let found = contents(&device, disk.sector_size);
     let units = Units::new(&disk.regions);
     let digest = digest(repository, image, disk, target.size);
@@ -84,6 +87,7 @@ pub fn plan(
         repository: repository.clone(),
         disk: disk.clone(),
         target: target.clone(),
+        node,
         options: options.clone(),
         withheld: fitted.withheld,
         units,

@@ -3,14 +3,15 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::PathBuf;
 
 use disk::{Extent, ReadAt, WriteAt};
 use sys::block::{Access, Caching, Sharing};
 
 use super::pool::{ALIGN, AlignedBuf};
-use crate::inventory::{Disk, DiskKind};
+use crate::inventory::{Disk, DiskKind, NodeId};
 
 /// What the engine needs of a target beyond reading and writing. Tests put
 /// failures in between.
@@ -56,13 +57,21 @@ impl OpenTarget {
             DiskKind::Device => sys::block::size(&cached)?,
             DiskKind::RawFile => cached.metadata()?.len(),
         };
-        let direct = open_direct(&disk.path, sector, size);
+        let direct = open_direct(&cached, sector, size);
         Ok(Self {
             cached,
             direct,
             kind: disk.kind,
             size,
         })
+    }
+
+    /// What was opened.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn node(&self) -> io::Result<NodeId> {
+        NodeId::of(&self.cached)
     }
 
     fn direct_for(&self, buf: &[u8], offset: u64) -> Option<&File> {
@@ -91,8 +100,8 @@ impl OpenTarget {
 /// Requests that are not aligned go through the page cache. That is safe next
 /// to direct ones as long as no page holds parts of both: so either every
 /// request is aligned (`sector` divides them all), or the alignment is a page.
-fn open_direct(path: &Path, sector: u64, size: u64) -> Option<(File, u64)> {
-    let file = sys::block::open(path, Access::Write, Sharing::Shared, Caching::Direct).ok()?;
+fn open_direct(cached: &File, sector: u64, size: u64) -> Option<(File, u64)> {
+    let file = open_again(cached, Caching::Direct).ok()?;
     let candidates = [sector, ALIGN as u64];
     let usable = |align: &u64| {
         let whole = size.is_multiple_of(*align) || *align == ALIGN as u64;
@@ -100,6 +109,12 @@ fn open_direct(path: &Path, sector: u64, size: u64) -> Option<(File, u64)> {
     };
     let align = candidates.into_iter().find(usable)?;
     Some((file, align))
+}
+
+/// Not by its path: that may lead elsewhere by now.
+fn open_again(file: &File, caching: Caching) -> io::Result<File> {
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    sys::block::open(&path, Access::Write, Sharing::Shared, caching)
 }
 
 /// Whether direct requests of `align` bytes at a multiple of it are taken.
@@ -188,6 +203,17 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
         drop(first);
         OpenTarget::open(&disk, 512).unwrap();
+    }
+
+    #[test]
+    fn both_openings_are_of_one_file_whatever_becomes_of_its_path() {
+        let (file, disk) = raw(1 << 20);
+        let target = OpenTarget::open(&disk, 512).unwrap();
+        let other = raw(1 << 20).0;
+        std::fs::rename(other.path(), file.path()).unwrap();
+        // Not every folder for temporary files knows direct requests.
+        let again = open_again(&target.cached, Caching::Cached).unwrap();
+        assert_eq!(NodeId::of(&again).unwrap(), target.node().unwrap());
     }
 
     #[test]

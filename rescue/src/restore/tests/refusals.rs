@@ -116,6 +116,19 @@ fn a_target_that_changed_since_the_plan_is_not_written() {
 }
 
 #[test]
+fn another_file_under_the_same_path_is_not_written() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    let plan = sample.plan(&target, &Options::default()).unwrap();
+    let other = sample.folder.path().join("other.raw");
+    fs::copy(&target.path, &other).unwrap();
+    fs::rename(&other, &target.path).unwrap();
+    let error = plan.arm(&Silent).unwrap_err();
+    assert!(matches!(error, Error::Changed { .. }), "{error}");
+    assert_eq!(head(&target.path), [0xa5; 1024]);
+}
+
+#[test]
 fn a_target_in_use_by_another_restore_is_not_written() {
     let sample = Sample::of(disks::mbr(), SectorSize::B512);
     let target = sample.target(sample.size());
