@@ -56,18 +56,21 @@ pub(crate) fn map(source: Source<'_>) -> Result<Mapped, Stop> {
             source.size()
         ));
     }
+    if suspended {
+        // Its header would be restored: then what it points at must be there,
+        // and be of one moment with the filesystems.
+        return raw(
+            "a suspended (hibernated) system lies in this swap; it resumes only on the hardware \
+             it was suspended on, and only once",
+        );
+    }
     let mut free = FreeRuns::new();
     free.push(page, end.saturating_sub(page));
-    let notes = suspended.then(|| {
-        "a suspended (hibernated) system lies in this swap and is not captured: it could not \
-         resume on other hardware, and resuming it over a restored disk destroys data"
-            .to_owned()
-    });
     Ok(Mapped {
         block_size: page,
         free: free.finish(&[]).0,
         consistency: Consistency::Clean,
-        notes: notes.into_iter().collect(),
+        notes: Vec::new(),
     })
 }
 
@@ -105,11 +108,12 @@ mod tests {
     }
 
     #[test]
-    fn a_suspended_system_is_noted() {
+    fn a_suspended_system_is_captured_whole() {
         for magic in SUSPENDED {
-            let mapped = map_of(header(4096, 7, magic)).unwrap();
-            assert_eq!(mapped.free.len(), 1);
-            assert!(mapped.notes[0].contains("hibernated"));
+            let Err(Stop::Raw(why)) = map_of(header(4096, 7, magic)) else {
+                panic!("mapped");
+            };
+            assert!(why.contains("hibernated"), "{why}");
         }
     }
 
