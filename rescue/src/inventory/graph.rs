@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -145,7 +146,8 @@ impl Graph {
     pub(super) fn uses_of_file(&self, path: &Path) -> Vec<Use> {
         let mut uses = Vec::new();
         for node in self.nodes.values() {
-            if node.backing.as_deref() == Some(path) {
+            let backing = node.backing.as_deref();
+            if backing.is_some_and(|backing| same_file(backing, path)) {
                 let device = path.display().to_string();
                 let by = node.friendly_name();
                 uses.push(Use::Held { device, by });
@@ -204,6 +206,13 @@ impl Graph {
             self.descend(node, seen, disks);
         }
     }
+}
+
+/// Whether two paths lead to one file: by names, or by inode, as hard links
+/// and bind mounts do.
+fn same_file(one: &Path, other: &Path) -> bool {
+    let node = |path: &Path| fs::metadata(path).ok().map(|m| (m.dev(), m.ino()));
+    one == other || node(one).is_some_and(|one| node(other) == Some(one))
 }
 
 fn read_node(link: &Path) -> Option<Node> {

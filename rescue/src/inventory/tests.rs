@@ -187,6 +187,10 @@ fn a_raw_file_under_a_loop_device_is_held() {
     fake.file(&format!("{looped}/loop/backing_file"), backing);
     let held = fake.machine().disk_at(&image, disk::SectorSize::B512);
     assert_eq!(held.unwrap().uses.len(), 1);
+    let link = fake.root().join("link.img");
+    fs::hard_link(&image, &link).unwrap();
+    let held = fake.machine().disk_at(&link, disk::SectorSize::B512);
+    assert_eq!(held.unwrap().uses.len(), 1);
 }
 
 #[test]

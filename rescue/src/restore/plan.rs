@@ -1,5 +1,6 @@
 //! Everything a restore is going to do, before the first write.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -168,12 +169,22 @@ pub(super) fn holds_repository(repository: &Repository, target: &Disk, options: 
         return false;
     };
     match target.kind {
-        DiskKind::RawFile => target.path.starts_with(&folder),
+        DiskKind::RawFile => lies_in(&target.path, &folder),
         DiskKind::Device => options
             .machine
             .disks_under(&folder)
             .is_ok_and(|disks| disks.contains(&target.name)),
     }
+}
+
+/// Whether `path` is under `folder`, under whatever name.
+pub(super) fn lies_in(path: &Path, folder: &Path) -> bool {
+    let node = |path: &Path| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    };
+    let folder = node(folder);
+    folder.is_some() && path.ancestors().skip(1).any(|above| node(above) == folder)
 }
 
 /// The folder of a repository on this machine, all links resolved.

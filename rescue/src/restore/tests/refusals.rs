@@ -73,6 +73,17 @@ fn a_target_inside_the_repository_is_protected() {
 }
 
 #[test]
+fn a_folder_is_known_under_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, other) = (folder.path().join("real"), folder.path().join("other"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &other).unwrap();
+    fs::write(real.join("disk.raw"), b"").unwrap();
+    assert!(plan::lies_in(&other.join("disk.raw"), &real));
+    assert!(!plan::lies_in(folder.path(), &real));
+}
+
+#[test]
 fn a_missing_or_short_pack_is_found_before_the_first_write() {
     let store = Arc::new(MemoryStore::default());
     let sample = Sample::stored_in(store.clone(), disks::mbr(), SectorSize::B512);
