@@ -130,6 +130,7 @@ fn say(event: &Value) {
         _ => None,
     };
     if let Some(text) = text {
+        let text = text.trim_end().replace('\n', "\n             ");
         println!("    [medium] {text}");
     }
 }
