@@ -64,8 +64,8 @@ pub fn classify(error: &anyhow::Error) -> Code {
         .unwrap_or(Code::Failure)
 }
 
-/// The class of one error of a chain, when it has one. Engineers: add your
-/// error type here when you add it.
+/// The class of one error of a chain, when it has one. An error type that has
+/// a class of its own is named here.
 fn classify_one(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
     if let Some(code) = crate::unattended::code(error) {
         return Some(code);

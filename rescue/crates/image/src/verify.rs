@@ -157,19 +157,11 @@ impl Repository {
         }
         let mut lost: BTreeMap<(PackRef, usize), Vec<String>> = BTreeMap::new();
         for image in images {
-            for disk in &image.manifest.disks {
-                for region in &disk.regions {
-                    let title = format!(
-                        "image {}, disk {}, {}",
-                        image.id,
-                        disk.index,
-                        region.title()
-                    );
-                    for (fault, bytes) in self.lost_of(region, &found)? {
-                        let bytes = disk::human_bytes(bytes);
-                        let touches = lost.entry(fault).or_default();
-                        touches.push(format!("{title}: {bytes}"));
-                    }
+            for (title, region) in titled_regions(image) {
+                for (fault, bytes) in self.lost_of(region, &found)? {
+                    let bytes = disk::human_bytes(bytes);
+                    let touches = lost.entry(fault).or_default();
+                    touches.push(format!("{title}: {bytes}"));
                 }
             }
         }
@@ -264,16 +256,8 @@ impl<'a> Walk<'a> {
     }
 
     fn image(&mut self, image: &Image) -> Result<()> {
-        for disk in &image.manifest.disks {
-            for region in &disk.regions {
-                let title = format!(
-                    "image {}, disk {}, {}",
-                    image.id,
-                    disk.index,
-                    region.title()
-                );
-                self.region(region, &title)?;
-            }
+        for (title, region) in titled_regions(image) {
+            self.region(region, &title)?;
         }
         Ok(())
     }
@@ -356,4 +340,17 @@ impl<'a> Walk<'a> {
         });
         Ok(())
     }
+}
+
+/// Every region of an image, with the words that name it in a fault.
+fn titled_regions(image: &Image) -> impl Iterator<Item = (String, &Region)> {
+    image.manifest.disks.iter().flat_map(move |disk| {
+        disk.regions.iter().map(move |region| {
+            let title = region.title();
+            (
+                format!("image {}, disk {}, {title}", image.id, disk.index),
+                region,
+            )
+        })
+    })
 }
