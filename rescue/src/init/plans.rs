@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use sys::poll::{Interest, wait as wait_for_any};
@@ -99,7 +100,8 @@ impl<'a> Arrivals<'a> {
 }
 
 impl Bell for Arrivals<'_> {
-    fn wait(&self) -> std::io::Result<Rung> {
+    fn wait(&self, limit: Option<Duration>) -> std::io::Result<Rung> {
+        let started = Instant::now();
         loop {
             self.watch.drain()?;
             if self.plans.volumes_changed() {
@@ -108,9 +110,13 @@ impl Bell for Arrivals<'_> {
             let stdin = std::io::stdin();
             let fds = [stdin.as_fd(), self.watch.as_fd()];
             let interests = fds.map(|fd| Interest { fd, output: false });
-            let ready = wait_for_any(&interests, None)?;
+            let left = limit.map(|limit| limit.saturating_sub(started.elapsed()));
+            let ready = wait_for_any(&interests, left)?;
             if ready.first().is_some_and(|r| r.input || r.hangup) {
                 return Ok(Rung::Typed);
+            }
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(Rung::Nothing);
             }
         }
     }

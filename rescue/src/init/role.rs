@@ -143,6 +143,15 @@ pub fn become_shell() -> std::io::Error {
     Command::new(SHELL).arg("-i").exec()
 }
 
+/// The medium's shell, to be run on this process's own terminal; `None` on a
+/// medium without one.
+#[must_use]
+pub fn shell() -> Option<Command> {
+    let mut shell = Command::new(SHELL);
+    shell.arg("-i");
+    Path::new(SHELL).exists().then_some(shell)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

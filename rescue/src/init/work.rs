@@ -18,7 +18,8 @@ use super::world::{Here, report_text, tell, tell_disks};
 use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
 use crate::inventory;
-use crate::ui::dialogue::{self, Ending, Operator, Standard, Start};
+use crate::ui::dialogue::{self, Ending, Operator, Start};
+use crate::ui::line::{LineMode, Standard};
 use crate::ui::say;
 use crate::unattended::find::{self, Found};
 use crate::unattended::{self, Plan, Then};
@@ -66,13 +67,12 @@ pub fn run(plans_are: Plans) -> anyhow::Result<Request> {
         }
     }
     let bell = Arrivals::new(&known)?;
-    let mut terminal = Standard::new(&sink).with_bell(&bell);
-    let mut world = Here::new(&sink, &port, &known);
+    let mut terminal = LineMode(Standard::new(&sink).with_bell(&bell));
+    let mut world = Here::new(&port, &known);
     loop {
         let operator = match dialogue::run(&mut terminal, &mut world, start) {
             Ending::Reboot => return Ok(Request::Reboot),
             Ending::PowerOff => return Ok(Request::PowerOff),
-            Ending::Prompt => return Ok(Request::Prompt),
             Ending::Gone => anyhow::bail!("the terminal is gone"),
             Ending::Plan(operator) => operator,
         };
@@ -137,18 +137,24 @@ fn unattended(
 ) -> ControlFlow<Request, Start> {
     let outcome = unattended::run::follow(plan, sink);
     let then = unattended::run::afterwards(plan.restore.then, outcome.as_ref().err());
-    match &outcome {
+    let next = match &outcome {
         Ok((report, others)) => {
             tell(port, report);
-            say(&format!("\n{}", report_text(report, others)));
+            let text = report_text(report, others);
+            if then != Then::Wait {
+                say(&format!("\n{text}"));
+            }
+            Start::Finished(text)
         }
-        Err(error) => failed(sink, error),
-    }
+        Err(error) => {
+            failed(sink, error);
+            first
+        }
+    };
     match then {
         Then::Reboot => ControlFlow::Break(Request::Reboot),
         Then::Poweroff => ControlFlow::Break(Request::PowerOff),
-        Then::Wait if outcome.is_ok() => ControlFlow::Continue(Start::Finished),
-        Then::Wait => ControlFlow::Continue(first),
+        Then::Wait => ControlFlow::Continue(next),
     }
 }
 

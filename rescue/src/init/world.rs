@@ -11,19 +11,26 @@ use super::devices::{self, Devices};
 use super::network::{self, Network};
 use super::places;
 use super::plans::Known;
+use super::port::Both;
+use super::prompt;
+use super::role::{self, Request};
 use super::state::Board;
 use super::volumes;
 use crate::event::{Event, Sink};
 use crate::inventory::{self, Disk, Machine, contents};
-use crate::restore::{self, Options, Report, Verify};
-use crate::ui::dialogue::{Choice, DiskLine, ImageLine, Place, TargetLine, World};
+use crate::restore::{self, Options, Report, Resume, Verify};
+use crate::ui::dialogue::{
+    Choice, DiskLine, Filled, Form, ImageLine, Left, Next, Overview, Place, Planned, Stopped,
+    TargetLine, World,
+};
 
 /// This machine.
 pub struct Here<'a> {
-    sink: &'a dyn Sink,
     port: &'a dyn Sink,
     board: Board,
     plans: &'a Known,
+    /// Why plans could not be looked for.
+    problem: Option<String>,
 }
 
 impl std::fmt::Debug for Here<'_> {
@@ -33,15 +40,14 @@ impl std::fmt::Debug for Here<'_> {
 }
 
 impl<'a> Here<'a> {
-    /// Events of a restore go to `sink`; what the dialogue shows by itself
-    /// goes to `port`, for automation.
+    /// What the dialogue shows by itself goes to `port`, too, for automation.
     #[must_use]
-    pub(super) fn new(sink: &'a dyn Sink, port: &'a dyn Sink, plans: &'a Known) -> Self {
+    pub(super) fn new(port: &'a dyn Sink, plans: &'a Known) -> Self {
         Self {
-            sink,
             port,
             board: Board::system(),
             plans,
+            problem: None,
         }
     }
 
@@ -67,6 +73,11 @@ impl<'a> Here<'a> {
                 Verify::ReadBack
             } else {
                 Verify::No
+            },
+            resume: if choice.start_over {
+                Resume::StartOver
+            } else {
+                Resume::IfSame
             },
             ..Options::default()
         };
@@ -106,17 +117,13 @@ fn find_disk(image: &Image, index: u32) -> anyhow::Result<&DiskImage> {
 
 impl World for Here<'_> {
     fn unattended(&mut self) -> Option<String> {
-        match self.plans.fresh() {
-            Ok(found) => found.into_iter().next().map(|plan| plan.origin),
-            Err(error) => {
-                let text = format!("looking for a plan: {error:#}");
-                self.sink.emit(Event::Warning { text });
-                None
-            }
-        }
+        let found = self.plans.fresh();
+        let error = found.as_ref().err();
+        self.problem = error.map(|error| format!("looking for a plan: {error:#}"));
+        found.ok()?.into_iter().next().map(|plan| plan.origin)
     }
 
-    fn greeting(&mut self) -> String {
+    fn overview(&mut self) -> Overview {
         let devices: Devices = self.board.read(devices::STATE).unwrap_or_default();
         let network: Network = self.board.read(network::STATE).unwrap_or_default();
         let disks = inventory::disks();
@@ -126,22 +133,17 @@ impl World for Here<'_> {
             name: "first-screen".to_owned(),
             value: json!(env!("CARGO_PKG_VERSION")),
         });
-        let mut text = format!(
-            "\nrescue {}: brings captured machines back\n",
-            env!("CARGO_PKG_VERSION")
-        );
-        text.push_str(&format!("\nThis machine: {}\n", this_machine()));
-        text.push_str(&section(
-            "Network:",
-            network.lines(),
-            "no wired link with a driver",
-        ));
         let lines = known.iter().map(disk_line).collect();
-        text.push_str(&section("Disks:", lines, "none that a driver knows"));
-        for problem in problems(&devices, disks.err()) {
-            text.push_str(&format!("warning: {problem}\n"));
+        let mut warnings = problems(&devices, disks.err());
+        warnings.extend(self.problem.clone());
+        Overview {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            machine: this_machine(),
+            network: network.lines(),
+            disks: lines,
+            looking: !devices.settled,
+            warnings,
         }
-        text
     }
 
     fn places(&mut self) -> Vec<Place> {
@@ -150,6 +152,18 @@ impl World for Here<'_> {
             location: found.location,
         };
         places::repositories().into_iter().map(place).collect()
+    }
+
+    fn place_forms(&mut self) -> Vec<Form> {
+        Vec::new()
+    }
+
+    fn network_forms(&mut self) -> Vec<Form> {
+        Vec::new()
+    }
+
+    fn submit(&mut self, form: &Form, _values: &[String]) -> anyhow::Result<Filled> {
+        anyhow::bail!("there is no form {:?}", form.id)
     }
 
     fn images(&mut self, location: &str) -> anyhow::Result<Vec<ImageLine>> {
@@ -178,29 +192,61 @@ impl World for Here<'_> {
         Ok(disks.into_iter().map(target_line).collect())
     }
 
-    fn plan(&mut self, choice: &Choice) -> anyhow::Result<String> {
+    fn plan(&mut self, choice: &Choice) -> anyhow::Result<Planned> {
         let (plan, _) = self.planned(choice)?;
-        self.sink.emit(Event::Fact {
+        self.port.emit(Event::Fact {
             name: "plan".to_owned(),
             value: json!(plan),
         });
         let location = places::resolve(&choice.location.parse()?)?;
-        Ok(places::in_words(&plan.to_string(), &location))
+        Ok(Planned {
+            text: places::in_words(&plan.to_string(), &location),
+            resumes: plan.summary().resumes_at.is_some(),
+        })
     }
 
-    fn restore(&mut self, choice: &Choice) -> anyhow::Result<String> {
-        let (plan, image) = self.planned(choice)?;
-        let outcome = restore::execute(plan, self.sink);
-        match outcome {
+    fn restore(&mut self, choice: &Choice, sink: &dyn Sink) -> Result<String, Stopped> {
+        let planned = self.planned(choice);
+        let (plan, image) = planned.map_err(|error| Stopped {
+            error,
+            next: Next::Begins,
+        })?;
+        match restore::execute(plan, &Both(sink, self.port)) {
             Ok(report) => {
                 tell(self.port, &report);
                 Ok(report_text(&report, &others(&image, choice.disk)))
             }
             Err(error) => {
+                let next = next(error.left());
                 let error = anyhow::Error::from(error);
                 super::work::tell_failure(self.port, &error);
-                Err(error)
+                Err(Stopped { error, next })
             }
+        }
+    }
+
+    fn shell(&mut self) -> anyhow::Result<Left> {
+        match role::shell() {
+            Some(mut shell) => {
+                shell.status().context("starting the shell")?;
+                Ok(Left::Back)
+            }
+            None => Ok(match prompt::run()? {
+                Request::Reboot => Left::Reboot,
+                Request::PowerOff => Left::PowerOff,
+                Request::Prompt | Request::Dialogue => Left::Back,
+            }),
+        }
+    }
+}
+
+/// What the same restore does next, by what the last one left.
+fn next(left: restore::Left) -> Next {
+    match left {
+        restore::Left::Untouched => Next::Begins,
+        restore::Left::Unfinished => Next::Continues,
+        restore::Left::NoJournal | restore::Left::Wrong | restore::Left::Complete => {
+            Next::StartsOver
         }
     }
 }
@@ -295,6 +341,7 @@ fn image_line(image: &ImageSummary) -> ImageLine {
     ImageLine {
         id: image.id.to_string(),
         title,
+        details: Vec::new(),
         unusable,
     }
 }
@@ -329,16 +376,6 @@ fn disk_line(disk: &Disk) -> String {
         .or(disk.uses.first());
     let held = held.map(|u| format!(" ({u})")).unwrap_or_default();
     format!("{}  {}{held}", disk.path.display(), disk.describe())
-}
-
-fn section(heading: &str, lines: Vec<String>, none: &str) -> String {
-    let lines = if lines.is_empty() {
-        vec![none.to_owned()]
-    } else {
-        lines
-    };
-    let lines: Vec<String> = lines.into_iter().map(|l| format!("  {l}\n")).collect();
-    format!("{heading}\n{}", lines.concat())
 }
 
 fn problems(devices: &Devices, inventory: Option<anyhow::Error>) -> Vec<String> {

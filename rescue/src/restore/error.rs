@@ -124,6 +124,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// What is on the target now.
+    #[must_use]
+    pub fn left(&self) -> Left {
+        match self {
+            Self::Changed { .. } | Self::Open { .. } | Self::InUse { .. } => Left::Untouched,
+            Self::Target { left, .. } | Self::Mismatch { left, .. } => *left,
+            Self::Image { .. } | Self::Thread { .. } | Self::Stopped => Left::Unfinished,
+        }
+    }
+
     /// The exit code, where the failure has a class of its own; otherwise its
     /// cause decides.
     #[must_use]

@@ -3,6 +3,7 @@
 mod bar;
 pub mod dialogue;
 mod json;
+pub mod line;
 mod pace;
 mod text;
 
@@ -72,6 +73,22 @@ pub(crate) fn say(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    /// Compares with a file below this folder that was read by a person;
+    /// `RESCUE_UPDATE=1` writes the files anew, to be read again.
+    pub(super) fn same_as_in_file(name: &str, text: &str) {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/ui")).join(name);
+        if std::env::var_os("RESCUE_UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            text == expected,
+            "{name} is different now (RESCUE_UPDATE=1 accepts it):\n{text}"
+        );
+    }
 
     #[test]
     fn causes_of_several_lines_stay_together() {

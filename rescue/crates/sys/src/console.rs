@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
-use nix::sys::termios::{SetArg, cfmakeraw, tcgetattr, tcsetattr};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::setsid;
 
 mod ioctl {
@@ -58,6 +58,43 @@ pub fn set_raw<F: AsFd>(terminal: &F) -> Result<()> {
     cfmakeraw(&mut settings);
     tcsetattr(terminal, SetArg::TCSANOW, &settings)?;
     Ok(())
+}
+
+/// A terminal's settings, put back when this goes.
+#[derive(Debug)]
+pub struct Settings {
+    terminal: OwnedFd,
+    before: Termios,
+}
+
+impl Settings {
+    /// Those that `terminal` has now.
+    ///
+    /// # Errors
+    /// `ENOTTY` when it is no terminal, `EMFILE`.
+    pub fn of<F: AsFd>(terminal: &F) -> Result<Self> {
+        let before = tcgetattr(terminal)?;
+        let terminal = terminal.as_fd().try_clone_to_owned()?;
+        Ok(Self { terminal, before })
+    }
+
+    /// What is typed is not shown from now on.
+    ///
+    /// # Errors
+    /// As [`set_raw`].
+    pub fn hide_typing(&self) -> Result<()> {
+        let mut settings = self.before.clone();
+        settings.local_flags.remove(LocalFlags::ECHO);
+        tcsetattr(&self.terminal, SetArg::TCSANOW, &settings)?;
+        Ok(())
+    }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no settings.
+        let _ = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
+    }
 }
 
 /// Columns and rows of a terminal; `None` when it does not know.

@@ -1,6 +1,25 @@
 //! What the dialogue needs to know and do, apart from talking.
 
+use super::screen::Field;
+use crate::event::Sink;
 use crate::inventory::Disk;
+
+/// What the first screen says about the machine. Lists are lines of text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overview {
+    /// Of this program.
+    pub version: String,
+    /// Vendor, model, serial number, how it was started.
+    pub machine: String,
+    /// Links and addresses; how to reach this machine.
+    pub network: Vec<String>,
+    /// The machine's disks.
+    pub disks: Vec<String>,
+    /// Drivers are still looking at their hardware.
+    pub looking: bool,
+    /// What does not work, and what to do about it.
+    pub warnings: Vec<String>,
+}
 
 /// A repository the operator may choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +37,8 @@ pub struct ImageLine {
     pub id: String,
     /// "web1, captured 2025-11-22 04:28 UTC, 1 disk, 3.2 GiB of 40.0 GiB used".
     pub title: String,
+    /// What machine it is of, a line each.
+    pub details: Vec<String>,
     /// Why it cannot be chosen.
     pub unusable: Option<String>,
 }
@@ -55,6 +76,72 @@ pub struct Choice {
     pub target: Disk,
     /// Whether everything is read back afterwards.
     pub verify: bool,
+    /// Whether what an interrupted restore wrote is written again.
+    pub start_over: bool,
+}
+
+/// What would be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// In words; whole lines.
+    pub text: String,
+    /// An interrupted restore would be continued.
+    pub resumes: bool,
+}
+
+/// A restore that did not come to its end.
+#[derive(Debug)]
+pub struct Stopped {
+    /// What stopped it.
+    pub error: anyhow::Error,
+    /// What the same restore does when it is begun again.
+    pub next: Next,
+}
+
+/// What a restore does that is begun again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing was written.
+    Begins,
+    /// It goes on where it stopped: there is a journal on the target.
+    Continues,
+    /// It writes everything again: there is none, or it must not be believed.
+    StartsOver,
+}
+
+/// A way to a repository, or a setting, that takes more than one line to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// Its name for automation; stable.
+    pub id: &'static str,
+    /// The line of the menu that leads to it.
+    pub offer: String,
+    /// What it is about.
+    pub heading: String,
+    /// What is filled in.
+    pub fields: Vec<Field>,
+    /// Shown when help is wanted.
+    pub help: String,
+}
+
+/// What came of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filled {
+    /// A repository, for [`World::images`].
+    Place(String),
+    /// It was done, and this is what to tell.
+    Done(String),
+}
+
+/// How the operator left the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// To go on here.
+    Back,
+    /// To start the machine again.
+    Reboot,
+    /// To switch it off.
+    PowerOff,
 }
 
 /// The machine, the repositories, the restore engine.
@@ -62,11 +149,23 @@ pub trait World {
     /// Where a plan for an unattended restore is that was not followed yet.
     fn unattended(&mut self) -> Option<String>;
 
-    /// What this is and where it runs: lines for the first screen.
-    fn greeting(&mut self) -> String;
+    /// What this is and where it runs.
+    fn overview(&mut self) -> Overview;
 
     /// Repositories that are there now.
     fn places(&mut self) -> Vec<Place>;
+
+    /// Ways to repositories that are filled in: a share, a disk on the network.
+    fn place_forms(&mut self) -> Vec<Form>;
+
+    /// The network's settings: one form for each link.
+    fn network_forms(&mut self) -> Vec<Form>;
+
+    /// Does what a form of this world says; one value for each of its fields.
+    ///
+    /// # Errors
+    /// What is wrong with the values, or does not work.
+    fn submit(&mut self, form: &Form, values: &[String]) -> anyhow::Result<Filled>;
 
     /// What a repository holds, the newest image first.
     ///
@@ -86,15 +185,22 @@ pub trait World {
     /// When the kernel does not tell.
     fn targets(&mut self, location: &str) -> anyhow::Result<Vec<TargetLine>>;
 
-    /// What restoring would do, in words. Writes nothing.
+    /// What restoring would do. Writes nothing.
     ///
     /// # Errors
     /// Why it cannot be done.
-    fn plan(&mut self, choice: &Choice) -> anyhow::Result<String>;
+    fn plan(&mut self, choice: &Choice) -> anyhow::Result<Planned>;
 
-    /// Does it. The answer is what was done, and how it was checked.
+    /// Does it, and tells `sink` how it goes. The answer is what was done, and
+    /// how it was checked.
     ///
     /// # Errors
     /// What stopped it.
-    fn restore(&mut self, choice: &Choice) -> anyhow::Result<String>;
+    fn restore(&mut self, choice: &Choice, sink: &dyn Sink) -> Result<String, Stopped>;
+
+    /// Runs the rescue shell on the operator's terminal.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be started.
+    fn shell(&mut self) -> anyhow::Result<Left>;
 }
