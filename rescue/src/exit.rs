@@ -47,6 +47,8 @@ pub enum Code {
     NotConfirmed = 30,
     /// The unattended plan is wrong or incomplete.
     BadPlan = 31,
+    /// The server that the plan asks for leave (`[once]`) did not answer.
+    NotAllowed = 32,
 }
 
 impl From<Code> for ExitCode {

@@ -60,3 +60,33 @@ pub fn scratch() -> Result<TempDir> {
     std::fs::create_dir_all(&parent).context("creating target/scratch")?;
     tempfile::tempdir_in(&parent).context("creating a folder in target/scratch")
 }
+
+/// The medium's kernel and its initramfs, all layers in their order, for a
+/// machine that starts them directly; in files of `folder`.
+///
+/// # Errors
+/// When the medium cannot be read (package xorriso).
+pub fn boot_files(folder: &Path) -> Result<(PathBuf, PathBuf)> {
+    let boot = folder.join("boot");
+    let iso = medium()?;
+    let words: [&std::ffi::OsStr; 7] = [
+        "xorriso".as_ref(),
+        "-osirrox".as_ref(),
+        "on".as_ref(),
+        "-indev".as_ref(),
+        iso.as_os_str(),
+        "-extract".as_ref(),
+        "/boot".as_ref(),
+    ];
+    crate::tool("xorriso", &[&words[..], &[boot.as_os_str()]].concat())?;
+    let menu = std::fs::read_to_string(boot.join("grub/grub.cfg")).context("reading the menu")?;
+    let line = menu.lines().find_map(|l| l.trim().strip_prefix("initrd "));
+    let mut initrd = Vec::new();
+    for layer in line.context("an initrd line")?.split_whitespace() {
+        initrd.extend(std::fs::read(folder.join(layer.trim_start_matches('/')))?);
+        initrd.resize(initrd.len().next_multiple_of(4), 0);
+    }
+    let file = folder.join("initrd");
+    std::fs::write(&file, initrd).context("writing the initramfs")?;
+    Ok((boot.join("vmlinuz"), file))
+}

@@ -18,7 +18,7 @@ mod unattended;
 mod volume;
 mod web;
 
-pub use artefact::{all, artefact, medium, rescue_program, scratch};
+pub use artefact::{all, artefact, boot_files, medium, rescue_program, scratch};
 pub use compare::{Compared, same_blocks};
 pub use event::{fact, outcome, phase};
 pub use left::{Left, left_behind};
@@ -27,4 +27,4 @@ pub use random::Random;
 pub use sample::{Sample, tool};
 pub use unattended::{Outcome, TARGET, Unattended, blank_disk};
 pub use volume::make_volume;
-pub use web::Web;
+pub use web::{Post, Web};

@@ -27,6 +27,8 @@ pub mod code {
     pub const TARGET_PROTECTED: i32 = 23;
     /// Writing failed, or the target has no room left.
     pub const TARGET_WRITE: i32 = 24;
+    /// The target carries this image already, or the plan's token was used.
+    pub const ALREADY_RESTORED: i32 = 26;
 }
 
 /// A run of `rescue` that has ended.

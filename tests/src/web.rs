@@ -1,19 +1,31 @@
-//! A web server for a folder: `GET` and `HEAD`, ranges, persistent connections,
-//! nothing else. What a restore needs of a plain HTTP server, and no more.
+//! A web server for a folder: `GET` and `HEAD`, ranges, persistent connections.
+//! What a restore needs of a plain HTTP server, and no more; and `POST` to
+//! addresses that were given answers beforehand, each used once.
 
 use anyhow::{Context, Result, bail};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 /// More header than this is no request of ours.
 const HEADER_LIMIT: usize = 16 << 10;
+
+/// Something that was sent to the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// Where to, with the slash.
+    pub path: String,
+    /// What.
+    pub body: String,
+    /// The status it was answered with.
+    pub status: u16,
+}
 
 /// A server on a port of the loopback; it ends with the value.
 #[derive(Debug)]
@@ -31,6 +43,9 @@ struct Shared {
     bytes: AtomicU64,
     /// Bytes a second over all connections; 0 for as fast as can be.
     pace: AtomicU64,
+    /// What was posted, and how each address answers the next posts.
+    posts: Mutex<Vec<Post>>,
+    answers: Mutex<Vec<(String, u16)>>,
     /// Held while bytes take their time: connections share the line.
     line: Mutex<()>,
 }
@@ -50,6 +65,8 @@ impl Web {
             ranges: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             pace: AtomicU64::new(0),
+            posts: Mutex::default(),
+            answers: Mutex::default(),
             line: Mutex::new(()),
         });
         let of_thread = Arc::clone(&shared);
@@ -74,6 +91,18 @@ impl Web {
         self.shared.pace.store(bytes_per_second, Ordering::Relaxed);
     }
 
+    /// Answers the next post to `path` with `status`; one without an answer
+    /// gets 410 (gone).
+    pub fn answer_post(&self, path: &str, status: u16) {
+        lock(&self.shared.answers).push((path.to_owned(), status));
+    }
+
+    /// What was posted so far.
+    #[must_use]
+    pub fn posts(&self) -> Vec<Post> {
+        lock(&self.shared.posts).clone()
+    }
+
     /// Bytes of content sent so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -94,6 +123,22 @@ impl Web {
 }
 
 impl Shared {
+    fn take_post(&self, path: String, body: Vec<u8>) -> Answer {
+        let mut answers = lock(&self.answers);
+        let next = answers.iter().position(|(at, _)| *at == path);
+        let status = next.map_or(410, |at| answers.remove(at).1);
+        lock(&self.posts).push(Post {
+            path,
+            body: String::from_utf8_lossy(&body).into_owned(),
+            status,
+        });
+        Answer::empty(match status {
+            200 => "200 OK",
+            500 => "500 Internal Server Error",
+            _ => "410 Gone",
+        })
+    }
+
     fn take_time(&self, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let pace = self.pace.load(Ordering::Relaxed);
@@ -102,6 +147,10 @@ impl Shared {
             thread::sleep(Duration::from_millis(millis));
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Web {
@@ -130,14 +179,18 @@ fn converse(stream: TcpStream, shared: &Shared) -> Result<()> {
     let mut stream = stream;
     while let Some(request) = Request::read(&mut reader)? {
         shared.requests.fetch_add(1, Ordering::Relaxed);
-        let answer = Answer::to(&request, &shared.folder);
+        let (head_only, body) = (request.head_only, request.body.clone());
+        let answer = match body {
+            Some(body) => shared.take_post(request.path, body),
+            None => Answer::to(&request, &shared.folder),
+        };
         if answer.status.starts_with("206") {
             shared.ranges.fetch_add(1, Ordering::Relaxed);
         }
-        if !request.head_only {
+        if !head_only {
             shared.take_time(answer.body.len() as u64);
         }
-        answer.write(&mut stream, request.head_only)?;
+        answer.write(&mut stream, head_only)?;
     }
     Ok(())
 }
@@ -147,6 +200,8 @@ struct Request {
     path: String,
     head_only: bool,
     range: Option<String>,
+    /// Of a `POST`.
+    body: Option<Vec<u8>>,
 }
 
 impl Request {
@@ -164,21 +219,29 @@ impl Request {
             path: path.to_owned(),
             head_only: method == "HEAD",
             range: None,
+            body: (method == "POST").then(Vec::new),
         };
+        let mut length = 0;
         let mut total = 0;
         loop {
             let mut line = String::new();
             total += reader.read_line(&mut line)?;
             if line.trim().is_empty() {
+                if let Some(body) = &mut request.body {
+                    reader.take(length).read_to_end(body)?;
+                }
                 return Ok(Some(request));
             }
             if total > HEADER_LIMIT {
                 bail!("a header of more than {HEADER_LIMIT} bytes");
             }
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("range")
-            {
-                request.range = Some(value.trim().to_owned());
+            if let Some((name, value)) = line.split_once(':') {
+                let value = value.trim();
+                match name.to_ascii_lowercase().as_str() {
+                    "range" => request.range = Some(value.to_owned()),
+                    "content-length" => length = value.parse().context("a length")?,
+                    _ => {}
+                }
             }
         }
     }
@@ -268,7 +331,6 @@ fn part(range: &str, size: u64) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read;
 
     #[test]
     fn parts_of_a_file() {
@@ -307,6 +369,11 @@ mod tests {
         assert!(head.ends_with("Content-Length: 10\r\n\r\n"), "{head}");
         let folder = ask(&web, "GET /snap/ HTTP/1.1\r\n\r\n");
         assert!(folder.starts_with("HTTP/1.1 404 "), "{folder}");
-        assert_eq!((web.requests(), web.ranges()), (4, 1));
+        web.answer_post("/x", 200);
+        let post = "POST /x HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}";
+        let twice = ask(&web, &format!("{post}{post}"));
+        assert!(twice.starts_with("HTTP/1.1 200 ") && twice.contains("HTTP/1.1 410 "));
+        assert_eq!(web.posts()[0].body, "{}");
+        assert_eq!((web.requests(), web.ranges()), (6, 1));
     }
 }

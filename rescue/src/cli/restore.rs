@@ -154,3 +154,40 @@ fn confirm(target: &Disk) -> anyhow::Result<()> {
         _ => Err(refused("what was typed is something else").into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unattended::plan::parse;
+    use clap::Args as _;
+
+    /// Flags that are no keys of a plan's `[restore]`, and why.
+    const NO_KEY: [(&str, &str); 4] = [
+        ("to", "[target] says which disk"),
+        ("plan", "a plan that only plans does nothing"),
+        ("yes", "a plan is a yes"),
+        (
+            "sector_size",
+            "for raw files; the medium restores onto disks",
+        ),
+    ];
+
+    #[test]
+    fn every_flag_is_a_key_of_the_unattended_plan() {
+        let command = Args::augment_args(clap::Command::new("restore"));
+        for argument in command.get_arguments() {
+            let id = argument.get_id().as_str();
+            if NO_KEY.iter().any(|(flag, _)| *flag == id) {
+                continue;
+            }
+            let key = id.replace('_', "-");
+            let text = format!("[restore]\n{key} = []\n[target]\nonly-disk = true\n");
+            // No key takes a list: one that is known says so instead.
+            let error = parse("plan", &text).unwrap_err().to_string();
+            assert!(!error.contains("unknown field"), "--{key}: {error}");
+        }
+        let text = "[restore]\nno-such = []\n[target]\nonly-disk = true\n";
+        let error = parse("plan", text).unwrap_err().to_string();
+        assert!(error.contains("unknown field"), "{error}");
+    }
+}

@@ -56,6 +56,12 @@ impl Network {
         self.links.values().any(|l| l.lease.is_some())
     }
 
+    /// Whether `link` has an address.
+    #[must_use]
+    pub fn has_address(&self, link: &LinkState) -> bool {
+        link.lease.is_some()
+    }
+
     /// One line per link for a person.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {

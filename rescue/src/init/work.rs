@@ -2,7 +2,7 @@
 //! else the dialogue.
 
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use serde_json::json;
@@ -98,7 +98,7 @@ fn obey(
         pick(&found, sink)
     });
     match plan {
-        Ok(Some(plan)) => unattended(&plan, first, sink, port),
+        Ok(Some((plan, origin))) => unattended(&plan, &origin, first, sink, port),
         Ok(None) => ControlFlow::Continue(first),
         Err(error) => {
             failed(sink, &error);
@@ -108,7 +108,7 @@ fn obey(
 }
 
 /// The plan that counts.
-fn pick(found: &[Found], sink: &dyn Sink) -> anyhow::Result<Option<Plan>> {
+fn pick(found: &[Found], sink: &dyn Sink) -> anyhow::Result<Option<(Plan, String)>> {
     let Some((plan, origin, notes)) = find::pick(found)? else {
         return Ok(None);
     };
@@ -125,18 +125,20 @@ fn pick(found: &[Found], sink: &dyn Sink) -> anyhow::Result<Option<Plan>> {
         name: "unattended".to_owned(),
         value: json!({"origin": origin}),
     });
-    Ok(Some(plan))
+    Ok(Some((plan, origin)))
 }
 
 /// Follows a plan; the answer is that of [`obey`].
 fn unattended(
     plan: &Plan,
+    origin: &str,
     first: Start,
     sink: &dyn Sink,
     port: &Port,
 ) -> ControlFlow<Request, Start> {
+    let started = Instant::now();
     let outcome = unattended::run::follow(plan, sink);
-    let then = unattended::run::afterwards(plan.restore.then, outcome.as_ref().err());
+    let then = unattended::run::afterwards(&plan.restore, outcome.as_ref().err());
     let next = match &outcome {
         Ok((report, others)) => {
             tell(port, report);
@@ -151,7 +153,11 @@ fn unattended(
             first
         }
     };
+    let result = outcome.as_ref().map(|(report, _)| report);
+    let seconds = started.elapsed().as_secs_f64();
+    unattended::run::tell_server(plan, origin, result, seconds, sink);
     match then {
+        Then::Shell => ControlFlow::Break(Request::Prompt),
         Then::Reboot => ControlFlow::Break(Request::Reboot),
         Then::Poweroff => ControlFlow::Break(Request::PowerOff),
         Then::Wait => ControlFlow::Continue(next),

@@ -7,13 +7,19 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use super::machine::Names;
 use super::plan::{LARGEST, Plan, PlanError, parse};
 use crate::init::cmdline::Cmdline;
+use crate::init::network::STATE;
 use crate::init::places;
+use crate::init::state::Board;
 use crate::init::volumes::{self, LABEL, Volume};
 
 /// The file's name wherever it is searched.
 const FILE: &str = "rescue.toml";
+
+/// Where the kernel tells what the firmware says of the machine.
+pub(super) const DMI: &str = "/sys/class/dmi/id";
 
 /// A plan as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +44,9 @@ pub fn is_switched_off(cmdline: &Cmdline) -> bool {
 pub fn gather(cmdline: &Cmdline, volumes: &[Volume]) -> anyhow::Result<Vec<Found>> {
     let mut found = Vec::new();
     if let Some(address) = cmdline.value("rescue.config") {
-        found.push(Found {
-            origin: address.to_owned(),
-            text: fetch(address)
-                .with_context(|| format!("fetching the unattended plan {address}"))?,
-        });
+        found.push(
+            fetch(address).with_context(|| format!("fetching the unattended plan {address}"))?,
+        );
     }
     let mut places = places::labelled(volumes, LABEL);
     places.extend(places::medium(volumes));
@@ -59,17 +63,46 @@ pub fn gather(cmdline: &Cmdline, volumes: &[Volume]) -> anyhow::Result<Vec<Found
     Ok(found)
 }
 
-fn fetch(address: &str) -> anyhow::Result<String> {
+/// The plan that `address` has for this machine: the first there is of
+/// [`Names::addresses`].
+fn fetch(address: &str) -> anyhow::Result<Found> {
+    places::resolve(&super::Place::Http(address.to_owned()))?;
+    let names = Names::of(
+        &Board::system().read(STATE).unwrap_or_default(),
+        Path::new(DMI),
+    );
+    let tried = names.addresses(address);
+    for address in &tried {
+        if let Some(text) = fetch_one(address)? {
+            return Ok(Found {
+                origin: address.clone(),
+                text,
+            });
+        }
+    }
+    if tried.is_empty() {
+        bail!("this machine's firmware does not tell what the address asks for");
+    }
+    bail!(
+        "the server has no plan for this machine; asked for:\n{}",
+        tried.join("\n")
+    )
+}
+
+/// The text at `address`; `None` when the server says there is none.
+fn fetch_one(address: &str) -> anyhow::Result<Option<String>> {
     let named = address
-        .strip_prefix("http://")
-        .and_then(|rest| rest.rsplit_once('/'));
+        .split_once("://")
+        .and_then(|(_, rest)| rest.rsplit_once('/'));
     let Some((_, name)) = named.filter(|(_, name)| !name.is_empty()) else {
-        bail!("expected http://server/folder/{FILE}");
+        bail!("expected http://server/folder/ or http://server/folder/{FILE}");
     };
     let folder = address.strip_suffix(name).unwrap_or(address);
-    places::resolve(&super::Place::Http(address.to_owned()))?;
-    let bytes = store::open(folder.trim_end_matches('/'))?.get(name, LARGEST)?;
-    String::from_utf8(bytes).context("it is no text")
+    match store::open(folder.trim_end_matches('/'))?.get(name, LARGEST) {
+        Ok(bytes) => Ok(Some(String::from_utf8(bytes).context("it is no text")?)),
+        Err(store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The file at `path`; `None` when there is none.

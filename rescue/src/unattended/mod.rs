@@ -4,9 +4,13 @@
 //! An unattended restore never guesses: exactly one disk must fit its plan,
 //! and a disk that already carries the machine is not restored again.
 
+pub mod address;
 pub mod find;
+pub mod machine;
+pub mod once;
 pub mod place;
 pub mod plan;
+pub mod report;
 pub mod run;
 pub mod size;
 pub mod target;
@@ -14,7 +18,7 @@ pub mod target;
 use crate::exit::Code;
 
 pub use place::Place;
-pub use plan::{Plan, PlanError, Then};
+pub use plan::{OnFailure, Plan, PlanError, Then};
 pub use run::NotDone;
 pub use target::TargetError;
 
@@ -26,6 +30,12 @@ pub fn code(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
     }
     if error.is::<TargetError>() {
         return Some(Code::Ambiguous);
+    }
+    if let Some(error) = error.downcast_ref() {
+        return Some(match error {
+            once::OnceError::Used { .. } => Code::AlreadyRestored,
+            once::OnceError::NoAnswer { .. } => Code::NotAllowed,
+        });
     }
     Some(match error.downcast_ref()? {
         NotDone::AlreadyRestored { .. } | NotDone::Undecidable { .. } => Code::AlreadyRestored,

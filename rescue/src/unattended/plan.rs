@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::address::Address;
 use super::place::Place;
 use super::size::Size;
 
@@ -16,6 +17,26 @@ pub struct Plan {
     pub restore: Restore,
     /// Onto which disk.
     pub target: Target,
+    /// What makes sure that it is done once.
+    pub once: Option<Once>,
+    /// Who is told how it ended.
+    pub report: Option<ReportTo>,
+}
+
+/// A restore that a server must allow first, and allows once.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Once {
+    /// Asked (POST) right before the first write; see [`super::once`].
+    pub claim: Address,
+}
+
+/// Who is told how a restore ended.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ReportTo {
+    /// Gets the report (POST, JSON); see [`super::report`].
+    pub url: Address,
 }
 
 /// What is restored, and how.
@@ -32,9 +53,18 @@ pub struct Restore {
     /// Read everything back afterwards.
     #[serde(default)]
     pub verify: bool,
+    /// Tell the disk first that it holds nothing.
+    #[serde(default)]
+    pub discard: bool,
+    /// Begin again even if an interrupted restore could be continued.
+    #[serde(default)]
+    pub start_over: bool,
     /// What the machine does when all went well.
     #[serde(default)]
     pub then: Then,
+    /// What the machine does when it did not.
+    #[serde(default)]
+    pub on_failure: OnFailure,
 }
 
 fn latest() -> String {
@@ -48,9 +78,22 @@ pub enum Then {
     /// Wait for somebody.
     #[default]
     Wait,
+    /// Show the shell.
+    Shell,
     /// Start again, from the restored disk if the firmware prefers it.
     Reboot,
     /// Switch off.
+    Poweroff,
+}
+
+/// What the machine does after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// Stay reachable: the dialogue, and SSH where keys were given.
+    #[default]
+    Wait,
+    /// Switch off. (Never start again: that would be for ever.)
     Poweroff,
 }
 

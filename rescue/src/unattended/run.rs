@@ -1,18 +1,27 @@
 //! Following a plan: everything is looked up and checked, then one restore.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use image::{DiskImage, Image, Repository};
+use serde_json::json;
+use store::Answer;
 
-use super::plan::{Plan, Target, Then};
+use super::find;
+use super::machine::Names;
+use super::once::{self, OnceError};
+use super::plan::{OnFailure, Once, Plan, Restore, Target, Then};
+use super::report::Outcome;
 use super::target::{TargetError, choose};
 use crate::event::{Event, Sink};
+use crate::exit::{self, Code};
 use crate::init::devices::{self, Devices};
+use crate::init::network::STATE;
 use crate::init::places;
 use crate::init::state::Board;
 use crate::inventory::{self, Disk};
-use crate::restore::{self, Carried, Options, Report, Verify};
+use crate::restore::{self, Carried, Discard, Options, Report, Resume, Verify};
 
 /// How long the target may take to appear.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -77,20 +86,19 @@ pub enum NotDone {
 /// why it was not followed.
 ///
 /// A machine that already carries its image must not start again into the
-/// same plan for ever; one whose restore failed stays reachable.
+/// same plan for ever; one whose restore failed stays reachable, unless its
+/// plan says otherwise.
 #[must_use]
-pub fn afterwards(then: Then, failed: Option<&anyhow::Error>) -> Then {
-    let carries = failed.is_some_and(|error| {
-        matches!(
-            error.downcast_ref(),
-            Some(NotDone::AlreadyRestored { .. } | NotDone::Undecidable { .. })
-        )
-    });
-    match (failed, carries, then) {
-        (None, _, then) => then,
-        (Some(_), true, Then::Poweroff) => Then::Poweroff,
-        (Some(_), _, _) => Then::Wait,
+pub fn afterwards(restore: &Restore, failed: Option<&anyhow::Error>) -> Then {
+    let Some(error) = failed else {
+        return restore.then;
+    };
+    let carries = exit::classify(error) == Code::AlreadyRestored;
+    let off = carries && restore.then == Then::Poweroff;
+    if off || restore.on_failure == OnFailure::Poweroff {
+        return Then::Poweroff;
     }
+    Then::Wait
 }
 
 /// Restores what `plan` says: the report, and the image's other disks, which
@@ -114,6 +122,16 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
         } else {
             Verify::No
         },
+        discard: if wanted.discard {
+            Discard::Target
+        } else {
+            Discard::No
+        },
+        resume: if wanted.start_over {
+            Resume::StartOver
+        } else {
+            Resume::IfSame
+        },
         ..Options::default()
     };
     let steps = restore::plan(&repository, &image, disk, &target, &options)?;
@@ -124,8 +142,54 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
         name: "plan".to_owned(),
         value: serde_json::to_value(&steps).unwrap_or_default(),
     });
+    if let Some(once) = &plan.once {
+        claim(once, &steps)?;
+    }
     let report = restore::execute(steps, sink)?;
     Ok((report, crate::init::world::others(&image, disk.index)))
+}
+
+/// Asks the server for leave, unless it gave it before the restore was
+/// interrupted.
+fn claim(once: &Once, steps: &restore::Plan) -> Result<(), OnceError> {
+    if steps.summary().resumes_at.is_some() {
+        return Ok(());
+    }
+    let question = json!({"v": 1, "machine": this_machine(), "restore": steps});
+    let answer = store::post_json(once.claim.as_str(), question.to_string().as_bytes());
+    once::judge(&once.claim, answer)
+}
+
+fn this_machine() -> Names {
+    let network = Board::system().read(STATE).unwrap_or_default();
+    Names::of(&network, Path::new(find::DMI))
+}
+
+/// Tells the server that the plan names how it ended. That it cannot be told
+/// changes nothing about the restore.
+pub fn tell_server(
+    plan: &Plan,
+    origin: &str,
+    result: Result<&Report, &anyhow::Error>,
+    seconds: f64,
+    sink: &dyn Sink,
+) {
+    let Some(to) = &plan.report else { return };
+    let machine = this_machine();
+    let outcome = json!(Outcome::new(result, &machine, origin, seconds));
+    let problem = match store::post_json(to.url.as_str(), outcome.to_string().as_bytes()) {
+        Ok(Answer { status: 200..=299 }) => None,
+        Ok(Answer { status }) => Some(format!("it answered {status}")),
+        Err(error) => Some(error.to_string()),
+    };
+    sink.emit(match problem {
+        None => Event::Note {
+            text: format!("reported to {}", to.url),
+        },
+        Some(why) => Event::Warning {
+            text: format!("{} could not be told how this ended: {why}", to.url),
+        },
+    });
 }
 
 fn pick_disk(image: &Image, wanted: Option<u32>) -> Result<&DiskImage, NotDone> {
@@ -245,6 +309,14 @@ fn refuse_again(
 mod tests {
     use super::*;
 
+    fn wanted(then: &str, on_failure: &str) -> Restore {
+        let text = format!(
+            "[restore]\nfrom = \"/r\"\nthen = \"{then}\"\non-failure = \"{on_failure}\"\n\
+             [target]\nonly-disk = true\n"
+        );
+        super::super::plan::parse("x", &text).unwrap().restore
+    }
+
     #[test]
     fn a_restored_machine_is_not_started_into_the_same_plan_again() {
         let carries = anyhow::Error::from(NotDone::AlreadyRestored {
@@ -252,9 +324,16 @@ mod tests {
             machine: "web1".into(),
         })
         .context("following the plan");
-        assert_eq!(afterwards(Then::Reboot, Some(&carries)), Then::Wait);
-        assert_eq!(afterwards(Then::Poweroff, Some(&carries)), Then::Poweroff);
-        assert_eq!(afterwards(Then::Wait, Some(&carries)), Then::Wait);
+        assert_eq!(
+            afterwards(&wanted("reboot", "wait"), Some(&carries)),
+            Then::Wait
+        );
+        let off = afterwards(&wanted("poweroff", "wait"), Some(&carries));
+        assert_eq!(off, Then::Poweroff);
+        assert_eq!(
+            afterwards(&wanted("wait", "wait"), Some(&carries)),
+            Then::Wait
+        );
     }
 
     fn some_disk() -> Disk {
@@ -311,8 +390,11 @@ mod tests {
     #[test]
     fn a_failure_leaves_the_machine_reachable() {
         let failed = anyhow::anyhow!("connection refused");
-        assert_eq!(afterwards(Then::Poweroff, Some(&failed)), Then::Wait);
-        assert_eq!(afterwards(Then::Reboot, Some(&failed)), Then::Wait);
-        assert_eq!(afterwards(Then::Reboot, None), Then::Reboot);
+        for then in ["poweroff", "reboot", "shell"] {
+            assert_eq!(afterwards(&wanted(then, "wait"), Some(&failed)), Then::Wait);
+        }
+        assert_eq!(afterwards(&wanted("reboot", "wait"), None), Then::Reboot);
+        let off = afterwards(&wanted("reboot", "poweroff"), Some(&failed));
+        assert_eq!(off, Then::Poweroff);
     }
 }

@@ -66,6 +66,11 @@ impl HttpStore {
         }
     }
 
+    /// What sends requests.
+    pub(crate) fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
     fn url(&self, name: &str) -> Result<String> {
         if names::is_valid(name) {
             return Ok(format!("{}/{name}", self.base));

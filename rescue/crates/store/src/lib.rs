@@ -11,11 +11,13 @@ mod error;
 mod http;
 mod memory;
 mod names;
+mod post;
 
 pub use dir::DirStore;
 pub use error::{Error, Result};
 pub use http::HttpStore;
 pub use memory::MemoryStore;
+pub use post::{Answer, post_json};
 
 use std::path::Path;
 use std::sync::Arc;
