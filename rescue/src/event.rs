@@ -25,6 +25,18 @@ pub enum Event {
         /// Bytes done.
         done: u64,
     },
+    /// What the current phase is made of; told once, after [`Event::Phase`].
+    Parts {
+        /// In the order of the disk.
+        parts: Vec<Part>,
+    },
+    /// Bytes of one part of the current phase that are done: absolute.
+    Part {
+        /// Which of [`Event::Parts`], from 0.
+        index: usize,
+        /// Bytes done.
+        done: u64,
+    },
     /// Something the operator should know, in a sentence.
     Note {
         /// The sentence.
@@ -54,6 +66,15 @@ pub enum Event {
         /// Its value.
         value: serde_json::Value,
     },
+}
+
+/// One part of a phase: a partition, or what lies around partitions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// "partition 2, ext4".
+    pub title: String,
+    /// Bytes to be done.
+    pub total: u64,
 }
 
 /// The phases of capture, verify and restore, in the words of the help.

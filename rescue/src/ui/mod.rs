@@ -2,6 +2,7 @@
 
 mod bar;
 pub mod dialogue;
+pub mod full;
 mod json;
 pub mod line;
 mod pace;

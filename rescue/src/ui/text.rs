@@ -118,7 +118,7 @@ pub(super) fn heading(phase: Phase, total: Option<u64>) -> String {
 }
 
 /// The phase in words.
-fn name(phase: Phase) -> &'static str {
+pub(super) fn name(phase: Phase) -> &'static str {
     match phase {
         Phase::Planning => "Planning",
         Phase::Capturing => "Capturing",

@@ -52,6 +52,14 @@ fn id(pid: Pid) -> u32 {
     u32::try_from(pid.as_raw()).unwrap_or(0)
 }
 
+/// Interrupts this very process, as Ctrl-C at its terminal does.
+///
+/// # Errors
+/// The kernel's own surprises.
+pub fn interrupt_self() -> Result<()> {
+    Ok(kill(Pid::this(), Signal::SIGINT)?)
+}
+
 /// Which signal process 1 got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
