@@ -195,6 +195,12 @@ impl Machine {
         self.fw_cfg("opt/org.rescue/events", "ttyS1")
     }
 
+    /// Asks our PID 1 for this interface ("line", "full", "ascii") on the console.
+    #[must_use]
+    pub fn interface(self, name: &str) -> Self {
+        self.fw_cfg("opt/org.rescue/ui", name)
+    }
+
     /// Keeps UEFI variables in this file (made from the firmware's template when
     /// it does not exist) instead of a copy that ends with the machine.
     #[must_use]

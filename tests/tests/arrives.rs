@@ -15,7 +15,7 @@ fn start(target: &Path) -> Result<Vm> {
     let target = Disk::raw(target).bus(Bus::Ahci).serial(TARGET);
     let machine = Machine::new(Firmware::Bios).memory_mib(512);
     let machine = machine.usb_stick(medium()?).disk(target.never_boots());
-    let mut vm = machine.events().start()?;
+    let mut vm = machine.events().interface("line").start()?;
     vm.wait_event("the first screen", BOOT, fact("waiting-for-input"))?;
     Ok(vm)
 }

@@ -26,7 +26,7 @@ fn vm_a_restore_by_the_dialogue() -> Result<()> {
     let machine = Machine::new(Firmware::Bios).memory_mib(512);
     let machine = machine.cdrom(medium()?).disk(disk).disk(volume);
 
-    let mut vm = machine.events().start()?;
+    let mut vm = machine.events().interface("line").start()?;
     let answers = [
         ("first-screen", "1"),
         ("repository", "1"),

@@ -15,7 +15,8 @@ enum As {
 }
 
 fn reaches_its_first_screen(firmware: Firmware, as_what: As) -> Result<()> {
-    let machine = Machine::new(firmware).memory_mib(512).events();
+    let machine = Machine::new(firmware).memory_mib(512);
+    let machine = machine.events().interface("line");
     let machine = match as_what {
         As::Cd => machine.cdrom(medium()?),
         As::UsbStick => machine.usb_stick(medium()?),

@@ -1,8 +1,8 @@
 //! Waiting for what may carry a plan: the medium this was booted from and USB
 //! disks, which appear seconds after everything else.
 
-use std::fs;
-use std::io::BufRead;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,7 +14,6 @@ use sys::watch::Watch;
 use super::mounts;
 use super::places;
 use super::volumes;
-use crate::ui::say;
 
 /// How long they may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,7 +29,7 @@ const DEPTH: usize = 5;
 ///
 /// # Errors
 /// When the folder of states cannot be watched.
-pub(super) fn wait() -> anyhow::Result<()> {
+pub(super) fn wait(tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     let watch = Watch::folder(Path::new(mounts::STATE)).context("watching devices")?;
     let started = Instant::now();
     let mut told = false;
@@ -46,8 +45,8 @@ pub(super) fn wait() -> anyhow::Result<()> {
         if !told {
             told = true;
             let seconds = PATIENCE.as_secs();
-            say(&format!(
-                "waiting up to {seconds} s for {missing}; Enter goes on without it\n"
+            tell(&format!(
+                "waiting up to {seconds} s for {missing}; Enter goes on without it"
             ));
         }
         let stdin = std::io::stdin();
@@ -55,8 +54,9 @@ pub(super) fn wait() -> anyhow::Result<()> {
         let interests = fds.map(|fd| Interest { fd, output: false });
         let ready = wait_for_any(&interests, Some(left)).context("waiting for disks")?;
         if ready.first().is_some_and(|r| r.input || r.hangup) {
-            let mut line = String::new();
-            let _ = stdin.lock().read_line(&mut line);
+            // A line, or keys: the terminal may be in either mode.
+            let mut typed = [0; 256];
+            let _ = File::from(stdin.as_fd().try_clone_to_owned()?).read(&mut typed);
             return Ok(());
         }
     }

@@ -23,7 +23,12 @@ const PROGRESS: Duration = Duration::from_millis(250);
 /// PID 1 has at most this many events waiting.
 const WAITING: usize = 256;
 
-const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.rescue/events/raw";
+/// What QEMU was told to tell us under `opt/org.rescue/NAME`; `None` also while
+/// the driver that knows is not loaded.
+pub(super) fn fw_cfg(name: &str) -> Option<String> {
+    const FOLDER: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.rescue";
+    std::fs::read_to_string(format!("{FOLDER}/{name}/raw")).ok()
+}
 
 /// Which device the events go to, if any; `None` also while the driver that
 /// knows is not loaded.
@@ -31,7 +36,7 @@ const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.rescue/events/ra
 pub fn path(cmdline: &Cmdline) -> Option<PathBuf> {
     let named = match cmdline.value("rescue.events") {
         Some(name) => name.to_owned(),
-        None => std::fs::read_to_string(FW_CFG).ok()?,
+        None => fw_cfg("events")?,
     };
     device(&named)
 }

@@ -95,7 +95,7 @@ impl Role {
             .arg(self.name())
             .env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin")
             .env("HOME", "/")
-            .env("TERM", if self == Self::Shell { "linux" } else { "dumb" });
+            .env("TERM", "linux");
         if self.is_in_front() {
             let open = || {
                 let file = sys::console::open(terminal)?;

@@ -11,15 +11,15 @@ use super::arrival;
 use super::cmdline::Cmdline;
 use super::devices::{self, Devices};
 use super::plans::{Arrivals, Known};
-use super::port::{Both, Port};
+use super::port::{self, Both, Port};
 use super::role::Request;
 use super::state::Board;
 use super::world::{Here, report_text, tell, tell_disks};
 use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
 use crate::inventory;
-use crate::ui::dialogue::{self, Ending, Operator, Start};
-use crate::ui::line::{LineMode, Standard};
+use crate::ui::dialogue::{self, Ending, Notice, Operator, Start, Terminal};
+use crate::ui::mode::{self, Given, Mode};
 use crate::ui::say;
 use crate::unattended::find::{self, Found};
 use crate::unattended::{self, Plan, Then};
@@ -51,125 +51,183 @@ pub fn run(plans_are: Plans) -> anyhow::Result<Request> {
     {
         say("warning: drivers are still looking at their hardware\n");
     }
-    let (text, port) = (crate::ui::text(), Port::current());
-    let sink = Both(&*text, &port);
+    let port = Port::current();
     let cmdline = Cmdline::current();
     let known = Known::new(board, cmdline.clone());
+    let bell = Arrivals::new(&known)?;
+    let mut terminal = mode::terminal(wanted(&cmdline), &port, &bell);
+    let leave = talk(plans_are, &cmdline, &known, &mut *terminal, &port);
+    drop(terminal);
+    let leave = leave?;
+    say(&leave.text);
+    Ok(leave.request)
+}
+
+/// The interface that is wanted and fits.
+fn wanted(cmdline: &Cmdline) -> Mode {
+    let word = cmdline.value("rescue.ui").map(str::to_owned);
+    let word = word.or_else(|| port::fw_cfg("ui"));
+    Given::here(word.map(|word| word.trim_end_matches('\0').trim().to_owned())).mode()
+}
+
+/// What PID 1 is to do, and what stays on the screen meanwhile.
+#[derive(Debug)]
+struct Leave {
+    request: Request,
+    text: String,
+}
+
+impl From<Request> for Leave {
+    fn from(request: Request) -> Self {
+        let text = String::new();
+        Self { request, text }
+    }
+}
+
+fn talk(
+    plans_are: Plans,
+    cmdline: &Cmdline,
+    known: &Known,
+    terminal: &mut dyn Terminal,
+    port: &Port,
+) -> anyhow::Result<Leave> {
+    let mut stage = Stage {
+        known,
+        terminal,
+        port,
+    };
     let mut start = Start::First(Operator::Choosing);
-    if plans_are == Plans::Followed && !find::is_switched_off(&cmdline) {
+    if plans_are == Plans::Followed && !find::is_switched_off(cmdline) {
         if cmdline.value("rescue.config").is_none() {
-            arrival::wait()?;
+            arrival::wait(&mut |text| stage.terminal.busy(text))?;
         }
         let first = Start::First(Operator::Silent);
-        match obey(&known, known.all(), first, &sink, &port) {
-            ControlFlow::Break(request) => return Ok(request),
+        stage.terminal.busy("Looking for an unattended plan ...");
+        match stage.obey(known.all(), first) {
+            ControlFlow::Break(leave) => return Ok(leave),
             ControlFlow::Continue(next) => start = next,
         }
     }
-    let bell = Arrivals::new(&known)?;
-    let mut terminal = LineMode(Standard::new(&sink).with_bell(&bell));
-    let mut world = Here::new(&port, &known);
+    let mut world = Here::new(port, known);
     loop {
-        let operator = match dialogue::run(&mut terminal, &mut world, start) {
-            Ending::Reboot => return Ok(Request::Reboot),
-            Ending::PowerOff => return Ok(Request::PowerOff),
+        let operator = match dialogue::run(stage.terminal, &mut world, start) {
+            Ending::Reboot => return Ok(Request::Reboot.into()),
+            Ending::PowerOff => return Ok(Request::PowerOff.into()),
             Ending::Gone => anyhow::bail!("the terminal is gone"),
             Ending::Plan(operator) => operator,
         };
-        match obey(&known, known.fresh(), Start::First(operator), &sink, &port) {
-            ControlFlow::Break(request) => return Ok(request),
+        match stage.obey(known.fresh(), Start::First(operator)) {
+            ControlFlow::Break(leave) => return Ok(leave),
             ControlFlow::Continue(next) => start = next,
         }
     }
 }
 
-/// Follows the plan that counts among `found`, and puts all of them aside: what
-/// PID 1 is to do then, or where the dialogue begins (`first` unless a restore
-/// succeeded).
-fn obey(
-    known: &Known,
-    found: anyhow::Result<Vec<Found>>,
-    first: Start,
-    sink: &dyn Sink,
-    port: &Port,
-) -> ControlFlow<Request, Start> {
-    let plan = found.and_then(|found| {
-        known.put_aside(&found);
-        pick(&found, sink)
-    });
-    match plan {
-        Ok(Some((plan, origin))) => unattended(&plan, &origin, first, sink, port),
-        Ok(None) => ControlFlow::Continue(first),
-        Err(error) => {
-            failed(sink, &error);
-            ControlFlow::Continue(first)
-        }
-    }
+/// Where plans are followed: in front of whoever may be there.
+struct Stage<'a> {
+    known: &'a Known,
+    terminal: &'a mut dyn Terminal,
+    port: &'a Port,
 }
 
-/// The plan that counts.
-fn pick(found: &[Found], sink: &dyn Sink) -> anyhow::Result<Option<(Plan, String)>> {
-    let Some((plan, origin, notes)) = find::pick(found)? else {
-        return Ok(None);
-    };
-    for text in notes {
-        sink.emit(Event::Warning { text });
-    }
-    sink.emit(Event::Note {
-        text: format!("unattended restore, as {origin} says"),
-    });
-    if let Ok(disks) = inventory::disks() {
-        tell_disks(sink, &disks);
-    }
-    sink.emit(Event::Fact {
-        name: "unattended".to_owned(),
-        value: json!({"origin": origin}),
-    });
-    Ok(Some((plan, origin)))
-}
-
-/// Follows a plan; the answer is that of [`obey`].
-fn unattended(
-    plan: &Plan,
-    origin: &str,
-    first: Start,
-    sink: &dyn Sink,
-    port: &Port,
-) -> ControlFlow<Request, Start> {
-    let started = Instant::now();
-    let outcome = unattended::run::follow(plan, sink);
-    let then = unattended::run::afterwards(&plan.restore, outcome.as_ref().err());
-    let next = match &outcome {
-        Ok((report, others)) => {
-            tell(port, report);
-            let text = report_text(report, others);
-            if then != Then::Wait {
-                say(&format!("\n{text}"));
+impl Stage<'_> {
+    /// Follows the plan that counts among `found`, and puts all of them aside:
+    /// what PID 1 is to do then, or where the dialogue begins (`first` unless a
+    /// restore succeeded).
+    fn obey(
+        &mut self,
+        found: anyhow::Result<Vec<Found>>,
+        first: Start,
+    ) -> ControlFlow<Leave, Start> {
+        let plan = found.and_then(|found| {
+            self.known.put_aside(&found);
+            Ok(find::pick(&found)?)
+        });
+        match plan {
+            Ok(Some((plan, origin, notes))) => {
+                self.begin(&origin, &notes);
+                self.follow(&plan, &origin, first)
             }
-            Start::Finished(text)
+            Ok(None) => ControlFlow::Continue(first),
+            Err(error) => {
+                self.failed(&error);
+                ControlFlow::Continue(first)
+            }
         }
-        Err(error) => {
-            failed(sink, error);
-            first
-        }
-    };
-    let result = outcome.as_ref().map(|(report, _)| report);
-    let seconds = started.elapsed().as_secs_f64();
-    unattended::run::tell_server(plan, origin, result, seconds, sink);
-    match then {
-        Then::Shell => ControlFlow::Break(Request::Prompt),
-        Then::Reboot => ControlFlow::Break(Request::Reboot),
-        Then::Poweroff => ControlFlow::Break(Request::PowerOff),
-        Then::Wait => ControlFlow::Continue(next),
     }
-}
 
-fn failed(sink: &dyn Sink, error: &anyhow::Error) {
-    tell_failure(sink, error);
-    if exit::classify(error) == Code::AlreadyRestored {
-        say("\nNothing was done, so that this machine does not restore itself for ever.\n");
-    } else {
-        say("\nThe unattended restore stopped; this is the dialogue instead.\n");
+    /// Tells which plan is followed.
+    fn begin(&mut self, origin: &str, notes: &[String]) {
+        for text in notes {
+            let text = text.clone();
+            self.terminal.tell(Notice::Note(format!("warning: {text}")));
+            self.port.emit(Event::Warning { text });
+        }
+        let text = format!("unattended restore, as {origin} says");
+        self.port.emit(Event::Note { text });
+        if let Ok(disks) = inventory::disks() {
+            tell_disks(self.port, &disks);
+        }
+        self.port.fact("unattended", json!({"origin": origin}));
+    }
+
+    /// Follows a plan; the answer is that of [`Stage::obey`].
+    fn follow(&mut self, plan: &Plan, origin: &str, first: Start) -> ControlFlow<Leave, Start> {
+        let title = format!("Unattended restore, as {origin} says");
+        let (mut outcome, mut then, port) = (None, Then::Wait, self.port);
+        self.terminal.watch(&title, &mut |screen| {
+            let sink = Both(screen, port);
+            let started = Instant::now();
+            let ended = unattended::run::follow(plan, &sink);
+            then = unattended::run::afterwards(&plan.restore, ended.as_ref().err());
+            match &ended {
+                Ok((report, _)) => tell(port, report),
+                Err(error) => tell_failure(port, error),
+            }
+            let result = ended.as_ref().map(|(report, _)| report);
+            let seconds = started.elapsed().as_secs_f64();
+            unattended::run::tell_server(plan, origin, result, seconds, &sink);
+            outcome = Some(ended);
+        });
+        let (text, next) = match outcome {
+            Some(Ok((report, others))) => {
+                let text = report_text(&report, &others);
+                (text.clone(), Start::Finished(text))
+            }
+            Some(Err(error)) => {
+                let text = self.stopped(&error);
+                (text, first)
+            }
+            None => (String::new(), first),
+        };
+        let request = match then {
+            Then::Shell => Request::Prompt,
+            Then::Reboot => Request::Reboot,
+            Then::Poweroff => Request::PowerOff,
+            Then::Wait => return ControlFlow::Continue(next),
+        };
+        let text = format!("\n{text}");
+        ControlFlow::Break(Leave { request, text })
+    }
+
+    /// Tells everybody that there is no plan to follow, and why.
+    fn failed(&mut self, error: &anyhow::Error) {
+        tell_failure(self.port, error);
+        self.stopped(error);
+    }
+
+    /// Tells the operator why a plan was not followed to its end; that, in words.
+    fn stopped(&mut self, error: &anyhow::Error) -> String {
+        let text = if exit::classify(error) == Code::AlreadyRestored {
+            "Nothing was done, so that this machine does not restore itself for ever."
+        } else {
+            "The unattended restore stopped; this is the dialogue instead."
+        };
+        let error = Notice::Error(crate::ui::chain(error));
+        let all = format!("{}{text}\n", error.text());
+        self.terminal.tell(error);
+        self.terminal.tell(Notice::Note(text.to_owned()));
+        all
     }
 }
 

@@ -5,6 +5,7 @@ pub mod dialogue;
 pub mod full;
 mod json;
 pub mod line;
+pub mod mode;
 mod pace;
 mod text;
 
@@ -36,6 +37,11 @@ pub fn text() -> Box<dyn Sink> {
         (true, true) => Box::new(Lines::new(std::io::stderr(), Duration::from_secs(2))),
         (false, _) => Box::new(Lines::new(std::io::stderr(), Duration::from_secs(10))),
     }
+}
+
+/// Plain lines on standard error, whatever the terminal can do.
+pub(crate) fn lines() -> impl Sink {
+    Lines::new(std::io::stderr(), Duration::from_secs(2))
 }
 
 /// An error and its causes, outermost first, one per line: the form

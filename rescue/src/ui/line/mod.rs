@@ -38,9 +38,9 @@ impl<C: Console> Terminal for LineMode<C> {
         self.0.show(&format!("\n{}", wrap(&notice.text(), 0)));
     }
 
-    fn watch(&mut self, _title: &str, work: &mut dyn FnMut(&dyn Sink)) {
-        self.0.show("\n");
-        work(&*crate::ui::text());
+    fn watch(&mut self, title: &str, work: &mut dyn FnMut(&dyn Sink)) {
+        self.0.show(&format!("\n{}", wrap(title, 0)));
+        work(&crate::ui::lines());
     }
 
     fn lend(&mut self, program: &mut dyn FnMut()) {
