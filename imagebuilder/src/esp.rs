@@ -7,7 +7,7 @@ use disk::human_bytes;
 use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
 
 /// Files of the ESP, by path.
-pub(crate) type Files<'a> = [(&'a str, &'a [u8])];
+pub(crate) type Files<'a> = [(String, &'a [u8])];
 
 const MIB: usize = 1 << 20;
 
@@ -57,7 +57,10 @@ mod tests {
     #[test]
     fn files_are_there_and_two_images_are_one() {
         let big = vec![7; 3 * MIB];
-        let files: &Files<'_> = &[("EFI/BOOT/BOOTX64.EFI", &big), ("boot/grub/grub.cfg", b"x")];
+        let files: &Files<'_> = &[
+            ("EFI/BOOT/BOOTX64.EFI".to_owned(), &big),
+            ("boot/grub/grub.cfg".to_owned(), b"x"),
+        ];
         let mut bytes = image(files, 0x1234_5678).unwrap();
         assert_eq!(bytes, image(files, 0x1234_5678).unwrap());
         let fs = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new()).unwrap();

@@ -16,7 +16,6 @@ const MODULES: &[&str] = &[
     "configfile",
     "echo",
     "halt",
-    "iso9660",
     "linux",
     "ls",
     "minicmd",
@@ -111,18 +110,34 @@ menuentry "Reboot" --id reboot {{
     ))
 }
 
-/// The BIOS boot image: GRUB's core with [`MODULES`] and [`early_config`].
-/// `work` is a folder for files on the way.
+/// The BIOS boot image of an ISO: GRUB's core with [`MODULES`] and
+/// [`early_config`]. `work` is a folder for files on the way.
 pub(crate) fn bios_image(grub_pc: &Path, volume: &str, work: &Path) -> Result<Vec<u8>> {
+    core(grub_pc, "i386-pc-eltorito", &["iso9660"], volume, work)
+}
+
+/// GRUB's core for a BIOS boot partition.
+pub(crate) fn disk_core(grub_pc: &Path, volume: &str, work: &Path) -> Result<Vec<u8>> {
+    core(grub_pc, "i386-pc", &["fat"], volume, work)
+}
+
+fn core(
+    grub_pc: &Path,
+    format: &str,
+    filesystem: &[&str],
+    volume: &str,
+    work: &Path,
+) -> Result<Vec<u8>> {
     let config = work.join("early.cfg");
     let image = work.join("core.img");
     fs::write(&config, early_config(volume)).context("writing GRUB's early configuration")?;
     let mut command = xorriso::tool("grub-mkimage");
-    command.args(["--format=i386-pc-eltorito", "--prefix=/boot/grub"]);
+    command.arg("--format").arg(format);
+    command.arg("--prefix=/boot/grub");
     command.arg("--directory").arg(grub_pc);
     command.arg("--config").arg(&config);
     command.arg("--output").arg(&image);
-    command.args(MODULES);
+    command.args(MODULES).args(filesystem);
     xorriso::run(command, "grub-common").context("making GRUB's BIOS image")?;
     fs::read(&image).context("reading GRUB's BIOS image")
 }

@@ -1,23 +1,27 @@
 //! `imagebuilder`: assembles the bootable medium, and says what is in one.
 //!
-//! `build` is the flow of `imagebuilder iso`: find the parts (`parts`), pack
-//! the initramfs layers (`layers`), write the boot loaders' files (`grub`,
-//! `esp`), lay everything out in a folder (`stage`) and have xorriso turn it
-//! into one ISO (`xorriso`). `inspect` reads a finished ISO with nothing but
+//! `content` is what every medium holds: the parts (`parts`) and the initramfs
+//! layers (`layers`). `iso`, `usb` and `pxe` give it its three forms, with the
+//! boot loaders' files (`grub`, `esp`); xorriso writes the ISO (`xorriso`). `inspect` reads a finished ISO with nothing but
 //! our own readers (`iso9660`), so that it can contradict the builder.
 #![forbid(unsafe_code)]
 
-mod build;
 mod cli;
+mod content;
 mod esp;
 mod grub;
 mod inspect;
+mod iso;
 mod iso9660;
 mod kernel;
 mod layers;
 mod parts;
+mod publish;
+mod pxe;
 mod report;
 mod stage;
+mod summary;
+mod usb;
 mod xorriso;
 
 use std::process::ExitCode;
@@ -26,7 +30,9 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
-        cli::Command::Iso(args) => build::run(&args),
+        cli::Command::Iso(args) => iso::run(&args),
+        cli::Command::Usb(args) => usb::run(&args),
+        cli::Command::Pxe(args) => pxe::run(&args),
         cli::Command::Inspect(args) => inspect::run(&args),
     };
     match result {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use initramfs::elf::Elf;
 use sha2::{Digest, Sha256};
 
-use crate::cli::IsoArgs;
+use crate::cli::BuildArgs;
 use crate::kernel;
 
 /// A file read whole, and where from.
@@ -37,7 +37,7 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// Finds, reads and checks everything that `args` names.
-    pub(crate) fn gather(args: &IsoArgs) -> Result<Self> {
+    pub(crate) fn gather(args: &BuildArgs) -> Result<Self> {
         let dir = &args.boot_parts;
         if !dir.join("efi").is_dir() {
             bail!(

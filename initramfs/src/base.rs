@@ -13,6 +13,8 @@ pub struct MediumInfo {
     pub version: u32,
     /// The ISO's volume id: how the running system finds its medium.
     pub volume: String,
+    /// The GUID of its GPT, when it is a disk: the same for ISO and stick.
+    pub disk: String,
     /// What it was built from: name of an input and its SHA-256, in hex.
     pub built_from: BTreeMap<String, String>,
     /// Version of the `rescue` binary.
@@ -99,6 +101,7 @@ mod tests {
         let medium = MediumInfo {
             version: MediumInfo::VERSION,
             volume: "RESCUE_1234".to_owned(),
+            disk: "d".to_owned(),
             built_from: BTreeMap::from([("kernel".to_owned(), "ab".to_owned())]),
             rescue: "0.1.0".to_owned(),
         };

@@ -17,6 +17,7 @@ pub mod cmdline;
 pub mod console;
 pub mod devices;
 pub mod dhcp;
+mod grow;
 pub mod modprobe;
 pub mod modules;
 pub mod mounts;

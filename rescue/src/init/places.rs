@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use fsmap::FsKind;
 use serde::Deserialize;
 
 use super::network::{self, Network};
 use super::state::Board;
 use super::volumes::{self, LABEL, Volume};
-use crate::inventory;
+use crate::inventory::{self, Use};
 use crate::unattended::Place;
 
 /// How long a disk that is asked for by name may take to appear.
@@ -43,14 +44,47 @@ pub fn medium_label() -> Option<String> {
     Some(medium.volume.trim_end().to_owned()).filter(|v| !v.is_empty())
 }
 
-/// The volume of the medium, when it is there.
+/// Where `medium:/` leads, among `volumes`: the ISO this was booted from, or
+/// the data partition of the stick.
 #[must_use]
 pub fn medium(volumes: &[Volume]) -> Option<&Volume> {
-    let label = medium_label()?;
-    let is_it = |v: &&Volume| {
-        v.kind == fsmap::FsKind::Iso9660 && v.label.as_deref() == Some(label.as_str())
+    let parts = medium_volumes(volumes);
+    let data = |v: &&Volume| v.kind == FsKind::Iso9660 || v.label.as_deref() == Some(LABEL);
+    parts.into_iter().find(data)
+}
+
+/// Every volume of the medium this was booted from that may hold a plan: the
+/// ISO, or all partitions of the stick.
+#[must_use]
+pub fn medium_volumes(volumes: &[Volume]) -> Vec<&Volume> {
+    let Some(label) = medium_label() else {
+        return Vec::new();
     };
-    volumes.iter().find(is_it)
+    let is_it =
+        |v: &&Volume| v.kind == FsKind::Iso9660 && v.label.as_deref() == Some(label.as_str());
+    if let Some(iso) = volumes.iter().find(is_it) {
+        return vec![iso];
+    }
+    let disks = inventory::disks().unwrap_or_default();
+    let sticks: Vec<&str> = disks
+        .iter()
+        .filter(|d| d.uses.contains(&Use::Medium))
+        .map(|d| d.name.as_str())
+        .collect();
+    let on_stick = |v: &&Volume| sticks.iter().any(|disk| is_partition(&v.name, disk));
+    volumes.iter().filter(on_stick).collect()
+}
+
+/// Whether `name` ("sdb3", "mmcblk0p3") is a partition of `disk`.
+fn is_partition(name: &str, disk: &str) -> bool {
+    let Some(rest) = name.strip_prefix(disk) else {
+        return false;
+    };
+    let number = match disk.ends_with(|c: char| c.is_ascii_digit()) {
+        true => rest.strip_prefix('p').unwrap_or_default(),
+        false => rest,
+    };
+    !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Those labelled [`LABEL`].
@@ -249,6 +283,13 @@ mod tests {
         let told = spoken(&volume, root, root);
         assert_eq!(told, "/ on sdb1 (ext4, labelled RESCUE)");
         assert_eq!(in_words("from /srv/b", "/srv/b"), "from /srv/b");
+    }
+
+    #[test]
+    fn a_partition_is_known_by_its_name() {
+        assert!(is_partition("sdb3", "sdb") && is_partition("mmcblk0p3", "mmcblk0"));
+        assert!(!is_partition("sdba", "sdb") && !is_partition("sdb", "sdb"));
+        assert!(!is_partition("nvme0n12", "nvme0n1"));
     }
 
     #[test]

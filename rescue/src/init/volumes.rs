@@ -78,16 +78,24 @@ fn look(name: &str) -> Option<Volume> {
 }
 
 /// A device and its size, which its metadata do not tell.
-struct Device {
+pub(super) struct Device {
     file: File,
     size: u64,
 }
 
 impl Device {
     fn open(path: &Path) -> Option<Self> {
-        let file = File::open(path).ok()?;
+        Self::of(File::open(path).ok()?)
+    }
+
+    /// `None` when it is empty or no block device.
+    pub(super) fn of(file: File) -> Option<Self> {
         let size = sys::block::size(&file).ok().filter(|s| *s > 0)?;
         Some(Self { file, size })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 }
 
@@ -135,7 +143,7 @@ fn options(kind: &str) -> Option<&'static str> {
 }
 
 /// Makes the kernel know a file system, loading its module when it is one.
-fn ensure_known(kind: &str) -> anyhow::Result<()> {
+pub(super) fn ensure_known(kind: &str) -> anyhow::Result<()> {
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     if known
         .lines()

@@ -10,6 +10,7 @@ use serde_json::json;
 use super::arrival;
 use super::cmdline::Cmdline;
 use super::devices::{self, Devices};
+use super::grow;
 use super::plans::{Arrivals, Known};
 use super::port::{self, Both, Port};
 use super::role::Request;
@@ -101,6 +102,7 @@ fn talk(
         if cmdline.value("rescue.config").is_none() {
             arrival::wait(&mut |text| stage.terminal.busy(text))?;
         }
+        grow::medium(&sink);
         let first = Start::First(Operator::Silent);
         stage.terminal.busy("Looking for an unattended plan ...");
         match stage.obey(known.all(), first) {

@@ -217,6 +217,26 @@ fn the_medium_is_told_by_its_volume_identifier() {
 }
 
 #[test]
+fn the_stick_is_known_by_the_guid_of_its_table() {
+    let fake = with_lvm();
+    let mut disk = vec![0; 4096];
+    disk[512..520].copy_from_slice(b"EFI PART");
+    let id = [
+        0xad, 0xde, 0xef, 0xbe, 2, 1, 4, 0x83, 0x85, 6, 7, 8, 9, 10, 11, 12,
+    ];
+    disk[568..584].copy_from_slice(&id);
+    fake.file("dev/sda", &disk);
+    let is_it = |disk: &str| {
+        let json = format!(r#"{{"version":1,"volume":"RESCUE_ABC","disk":"{disk}"}}"#);
+        fake.file("etc/rescue/medium.json", json.as_bytes());
+        let disks = fake.machine().disks().unwrap();
+        disks[0].uses.contains(&Use::Medium)
+    };
+    assert!(is_it("BEEFDEAD-0102-8304-8506-0708090A0B0C"));
+    assert!(!is_it("00000000-0102-8304-8506-0708090a0b0c"));
+}
+
+#[test]
 fn every_bus_has_its_own_place_for_the_serial_number() {
     let fake = Fake::new();
     let nvme = fake.device("pci0/nvme/nvme0/nvme0n1", "259:0", 8);

@@ -49,7 +49,11 @@ pub fn gather(cmdline: &Cmdline, volumes: &[Volume]) -> anyhow::Result<Vec<Found
         );
     }
     let mut places = places::labelled(volumes, LABEL);
-    places.extend(places::medium(volumes));
+    for volume in places::medium_volumes(volumes) {
+        if !places.contains(&volume) {
+            places.push(volume);
+        }
+    }
     for volume in places {
         let root = volumes::mount(volume)?;
         let path = root.join(FILE);

@@ -18,7 +18,9 @@ mod testing;
 mod units;
 
 pub use io::{MemDisk, ReadAt, Window, WriteAt};
-pub use layout::{DiskEnds, Layout, LayoutRefusal, TableWrite, WriteRole, plan_layout};
+pub use layout::{
+    DiskEnds, Growth, Layout, LayoutRefusal, TableWrite, WriteRole, grow_last, plan_layout,
+};
 pub use regions::{Region, RegionKind, regions};
 pub use table::{
     Note, NoteKind, Partition, Structure, StructureRole, Table, TableError, TableKind, read_table,

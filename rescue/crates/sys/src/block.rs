@@ -13,7 +13,10 @@ use std::path::Path;
 use nix::fcntl::{FallocateFlags, OFlag, PosixFadviseAdvice};
 
 mod ioctl {
-    use nix::{ioctl_none, ioctl_read, ioctl_read_bad, ioctl_write_ptr_bad, request_code_none};
+    use nix::{
+        ioctl_none, ioctl_read, ioctl_read_bad, ioctl_write_ptr, ioctl_write_ptr_bad,
+        request_code_none,
+    };
 
     // BLKGETSIZE64 is numbered with `size_t`: this holds for 64-bit machines.
     ioctl_read!(blkgetsize64, 0x12, 114, u64);
@@ -23,6 +26,28 @@ mod ioctl {
     ioctl_none!(blkflsbuf, 0x12, 97);
     ioctl_write_ptr_bad!(blkdiscard, request_code_none!(0x12, 119), [u64; 2]);
     ioctl_write_ptr_bad!(blkzeroout, request_code_none!(0x12, 127), [u64; 2]);
+    // linux/blkpg.h
+    ioctl_write_ptr_bad!(blkpg, request_code_none!(0x12, 105), super::BlkpgArg);
+    // linux/ext4.h
+    ioctl_write_ptr!(ext4_resize_fs, b'f', 16, u64);
+}
+
+/// `struct blkpg_ioctl_arg`.
+#[repr(C)]
+struct BlkpgArg {
+    op: i32,
+    flags: i32,
+    datalen: i32,
+    data: *const BlkpgPartition,
+}
+
+/// `struct blkpg_partition`; the names are not used by the kernel.
+#[repr(C)]
+struct BlkpgPartition {
+    start: i64,
+    length: i64,
+    number: i32,
+    names: [u8; 128],
 }
 
 /// What a file or device is opened for.
@@ -114,6 +139,47 @@ pub fn physical_sector(device: &impl AsFd) -> Result<u32> {
 pub fn reread_table(device: &impl AsFd) -> Result<()> {
     // SAFETY: the request takes no argument and the descriptor is open.
     unsafe { ioctl::blkrrpart(device.as_fd().as_raw_fd()) }?;
+    Ok(())
+}
+
+/// Tells the kernel that partition `number` of a disk now is at `range`, in
+/// bytes (`BLKPG_RESIZE_PARTITION`). It may be in use; its start must be what
+/// it was. Nothing is written to the disk.
+///
+/// # Errors
+/// `EBUSY` when it would lie on another partition, `ENXIO` when there is none
+/// of that number.
+pub fn resize_partition(disk: &impl AsFd, number: u32, range: Range<u64>) -> Result<()> {
+    const BLKPG_RESIZE_PARTITION: i32 = 3;
+    let length = range.end.saturating_sub(range.start);
+    let partition = BlkpgPartition {
+        start: i64::try_from(range.start).map_err(Error::other)?,
+        length: i64::try_from(length).map_err(Error::other)?,
+        number: i32::try_from(number).map_err(Error::other)?,
+        names: [0; 128],
+    };
+    let argument = BlkpgArg {
+        op: BLKPG_RESIZE_PARTITION,
+        flags: 0,
+        datalen: i32::try_from(size_of::<BlkpgPartition>()).map_err(Error::other)?,
+        data: &raw const partition,
+    };
+    // SAFETY: both structures live until the call returns, and are laid out as
+    // linux/blkpg.h says; the kernel only reads them.
+    unsafe { ioctl::blkpg(disk.as_fd().as_raw_fd(), &raw const argument) }?;
+    Ok(())
+}
+
+/// Makes the mounted ext4 file system that `folder` is in `blocks` of its own
+/// blocks large (`EXT4_IOC_RESIZE_FS`). The kernel does all of it, through the
+/// journal: an interruption leaves the old size or the new one.
+///
+/// # Errors
+/// `ENOTTY` when it is no ext4, `EROFS` when it is mounted read-only, `ENOSPC`
+/// or `EINVAL` when it cannot have that size.
+pub fn resize_ext4(folder: &impl AsFd, blocks: u64) -> Result<()> {
+    // SAFETY: the kernel reads 8 bytes from a live u64; the descriptor is open.
+    unsafe { ioctl::ext4_resize_fs(folder.as_fd().as_raw_fd(), &raw const blocks) }?;
     Ok(())
 }
 

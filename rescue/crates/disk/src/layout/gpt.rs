@@ -17,10 +17,10 @@ struct Place {
 
 /// Where both copies go, and the last sector that partitions may use.
 #[derive(Debug, Clone, Copy)]
-struct Places {
+pub(super) struct Places {
     primary: Place,
     backup: Place,
-    last_usable: u64,
+    pub(super) last_usable: u64,
     entry_sectors: u64,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn extend(
 impl Places {
     /// The primary stays where it is; a lost one goes to its usual place. The
     /// backup is: entries, then header in sector `last`.
-    fn new(pair: &GptPair, best: &GptCopy, last: u64) -> Self {
+    pub(super) fn new(pair: &GptPair, best: &GptCopy, last: u64) -> Self {
         let entries = last.saturating_sub(best.entry_sectors());
         Self {
             primary: Place {
@@ -165,7 +165,7 @@ fn intersect(a: &[Extent], b: &[Extent]) -> Vec<Extent> {
 }
 
 /// Adds entries, then header, of the copy that `role` names.
-fn push_copy(
+pub(super) fn push_copy(
     layout: &mut Layout,
     best: &GptCopy,
     places: &Places,
@@ -212,7 +212,7 @@ fn patched_header(
 }
 
 /// Adds sector 0 with the protective entry stretched to the new size.
-fn push_mbr(
+pub(super) fn push_mbr(
     layout: &mut Layout,
     source: &dyn ReadAt,
     unit: u64,

@@ -7,8 +7,11 @@
 //! backup GPT, primary GPT, MBR.
 
 mod gpt;
+mod grow;
 #[cfg(test)]
 mod tests;
+
+pub use grow::{Growth, grow_last};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,114 @@
+//! What was built, for people and for programs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::content::Content;
+use crate::parts::sha256;
+use crate::report::Table;
+
+/// What was built; `--json` prints it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    file: String,
+    size: u64,
+    sha256: String,
+    volume: String,
+    kernel: String,
+    rescue: String,
+    /// Modules by class: how many, and bytes unpacked.
+    modules: BTreeMap<String, (usize, usize)>,
+    /// Path on the ISO, bytes there, bytes unpacked.
+    layers: Vec<(String, usize, usize)>,
+    /// Listed modules that this kernel has not.
+    absent_modules: Vec<String>,
+    /// Soft dependencies that name nothing.
+    unresolved_softdeps: Vec<String>,
+    /// Firmware files that modules may ask for and the medium lacks.
+    missing_firmware: usize,
+    seconds: f64,
+}
+
+impl Summary {
+    /// Describes the finished file `out`.
+    pub(crate) fn of(out: &Path, content: &Content, started: Instant) -> Result<Self> {
+        let bytes = fs::read(out).context("reading the finished medium")?;
+        let mut summary = Self::without_file(out, content, started);
+        summary.size = bytes.len() as u64;
+        summary.sha256 = sha256(&bytes);
+        Ok(summary)
+    }
+
+    /// The same without size and hash.
+    pub(crate) fn without_file(out: &Path, content: &Content, started: Instant) -> Self {
+        let layers = content.layers.iter().zip(content.layer_paths());
+        Self {
+            file: out.display().to_string(),
+            size: 0,
+            sha256: String::new(),
+            volume: content.volume.clone(),
+            kernel: content.parts.kernel_version.clone(),
+            rescue: content.parts.rescue_version.clone(),
+            modules: content.modules.clone(),
+            layers: layers
+                .map(|(l, path)| (path, l.packed.len(), l.unpacked))
+                .collect(),
+            absent_modules: content.absent_modules.clone(),
+            unresolved_softdeps: content.unresolved_softdeps.clone(),
+            missing_firmware: content.missing_firmware,
+            seconds: started.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// Prints it.
+    pub(crate) fn print(&self, json: bool) -> Result<()> {
+        if json {
+            println!("{}", serde_json::to_string_pretty(self)?);
+        } else {
+            print!("{}", text(self));
+        }
+        Ok(())
+    }
+}
+
+fn text(summary: &Summary) -> String {
+    let mut modules = Table::default();
+    for (class, (count, bytes)) in &summary.modules {
+        modules.sized(class, *bytes as u64, &format!("{count} modules"));
+    }
+    let mut layers = Table::default();
+    for (path, packed, unpacked) in &summary.layers {
+        let note = format!("{} unpacked", disk::human_bytes(*unpacked as u64));
+        layers.sized(path, *packed as u64, &note);
+    }
+    let absent = summary.absent_modules.join(" ");
+    format!(
+        "{file}: {size}, volume {volume}, built in {seconds:.0} s\n\
+         rescue {rescue}, kernel {kernel}\n\
+         Layers\n{layers}\
+         Modules, unpacked\n{modules}\
+         Not in this kernel: {absent}\n\
+         Firmware: none on the medium; its modules may ask for {firmware} files\n\
+         SHA-256 {sha256}\n",
+        file = summary.file,
+        size = disk::human_bytes(summary.size),
+        volume = summary.volume,
+        seconds = summary.seconds,
+        rescue = summary.rescue,
+        kernel = summary.kernel,
+        layers = layers.render(),
+        modules = modules.render(),
+        absent = if absent.is_empty() {
+            "(nothing is missing)"
+        } else {
+            &absent
+        },
+        firmware = summary.missing_firmware,
+        sha256 = summary.sha256,
+    )
+}
