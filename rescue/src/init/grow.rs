@@ -16,7 +16,7 @@ use sys::block::{Caching, Sharing};
 use sys::mount::{Access, Trust};
 
 use super::volumes::{Device, LABEL, ensure_known};
-use crate::event::{Event, Sink};
+use crate::event::Event;
 use crate::inventory::{self, Disk, Use};
 
 /// Where it is mounted meanwhile.
@@ -25,8 +25,8 @@ const FOLDER: &str = "/run/rescue/grow";
 const GAIN: u64 = 1 << 20;
 
 /// Enlarges the data partition of the stick this was started from, if it was.
-/// What goes wrong is told, and stops nothing.
-pub(super) fn medium(sink: &dyn Sink) {
+/// What is to be told of it; what goes wrong stops nothing.
+pub(super) fn medium() -> Option<Event> {
     for disk in inventory::disks().unwrap_or_default() {
         if !disk.uses.contains(&Use::Medium) || disk.read_only {
             continue;
@@ -40,8 +40,9 @@ pub(super) fn medium(sink: &dyn Sink) {
                 text: format!("the stick's data partition stays as small as it is: {error:#}"),
             },
         };
-        sink.emit(told);
+        return Some(told);
     }
+    None
 }
 
 /// Its new size in bytes, if it has one.

@@ -102,7 +102,12 @@ fn talk(
         if cmdline.value("rescue.config").is_none() {
             arrival::wait(&mut |text| stage.terminal.busy(text))?;
         }
-        grow::medium(&sink);
+        if let Some(told) = grow::medium() {
+            if let Event::Note { text } | Event::Warning { text } = &told {
+                stage.terminal.tell(Notice::Note(text.clone()));
+            }
+            stage.port.emit(told);
+        }
         let first = Start::First(Operator::Silent);
         stage.terminal.busy("Looking for an unattended plan ...");
         match stage.obey(known.all(), first) {
