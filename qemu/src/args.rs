@@ -27,7 +27,7 @@ pub(crate) fn arguments(machine: &Machine, host: &Host<'_>) -> Result<Vec<String
     };
     basics(&mut line, machine, host)?;
     firmware(&mut line, machine, host)?;
-    ports(&mut line, host)?;
+    ports(&mut line, machine, host)?;
     for drive in &machine.drives {
         line.drive(drive)?;
     }
@@ -117,12 +117,19 @@ fn firmware(line: &mut Line, machine: &Machine, host: &Host<'_>) -> Result<()> {
 }
 
 /// QEMU connects to sockets that we already listen on.
-fn ports(line: &mut Line, host: &Host<'_>) -> Result<()> {
+fn ports(line: &mut Line, machine: &Machine, host: &Host<'_>) -> Result<()> {
     for port in Port::ALL {
         let name = port.name();
         let socket = host.dir.join(name);
         let socket = escape(text(&socket)?);
-        line.add("-chardev", format!("socket,id={name},path={socket}"));
+        let backend = match (port, &machine.console) {
+            (Port::Console, Some(own)) => {
+                let own = escape(text(own)?);
+                format!("socket,id={name},path={own},server=on,wait=off")
+            }
+            _ => format!("socket,id={name},path={socket}"),
+        };
+        line.add("-chardev", backend);
         match port {
             Port::Monitor => line.add("-mon", format!("chardev={name},mode=control")),
             Port::Console | Port::Events => line.add("-serial", format!("chardev:{name}")),

@@ -81,6 +81,7 @@ pub struct Machine {
     pub(crate) kernel: Option<DirectKernel>,
     pub(crate) fw_cfg: Vec<(String, String)>,
     pub(crate) vars: Option<PathBuf>,
+    pub(crate) console: Option<PathBuf>,
     pub(crate) ends_on_reboot: bool,
     pub(crate) extra: Vec<String>,
 }
@@ -105,6 +106,7 @@ impl Machine {
             kernel: None,
             fw_cfg: Vec::new(),
             vars: None,
+            console: None,
             ends_on_reboot: true,
             extra: Vec::new(),
         }
@@ -199,6 +201,15 @@ impl Machine {
     #[must_use]
     pub fn interface(self, name: &str) -> Self {
         self.fw_cfg("opt/org.rescue/ui", name)
+    }
+
+    /// Leaves the first serial port to whoever connects to this socket, which
+    /// QEMU makes: a terminal program. [`Vm::wait_for`] and [`Vm::send`] know
+    /// nothing of it then.
+    #[must_use]
+    pub fn console_at(mut self, socket: impl Into<PathBuf>) -> Self {
+        self.console = Some(socket.into());
+        self
     }
 
     /// Keeps UEFI variables in this file (made from the firmware's template when

@@ -15,8 +15,10 @@ mod random;
 pub mod rescue;
 mod sample;
 mod stick;
+pub mod terminal;
 mod unattended;
 mod volume;
+pub mod walk;
 mod web;
 
 pub use artefact::{all, artefact, boot_files, medium, rescue_program, scratch};

@@ -73,9 +73,14 @@ impl State {
     /// Whether `event` is worth the time it takes on a slow line: progress is
     /// told now and then, everything else always.
     fn is_due(&mut self, event: &Event, now: Instant) -> bool {
-        if !matches!(event, Event::Progress { .. }) {
-            self.told = None;
-            return true;
+        match event {
+            Event::Progress { .. } => {}
+            // Told as seldom by the engine itself.
+            Event::Part { .. } => return true,
+            _ => {
+                self.told = None;
+                return true;
+            }
         }
         let due = self
             .told

@@ -15,6 +15,7 @@ mod batch;
 mod batch_tests;
 mod checkpoint;
 mod ledger;
+mod parts;
 mod queue;
 mod stages;
 mod walk;
@@ -35,6 +36,7 @@ use batch::{Filter, Read};
 use checkpoint::Checkpointer;
 pub(super) use checkpoint::EVERY as CHECKPOINT_EVERY;
 use ledger::Ledger;
+use parts::Parts;
 pub(super) use queue::Queue;
 use stages::{Fetched, WriteJob};
 
@@ -72,6 +74,7 @@ struct Shared<'a> {
     read_bufs: Pool<Vec<u8>>,
     write_bufs: Pool<AlignedBuf>,
     ledger: Ledger<'a>,
+    parts: Parts,
     counts: Mutex<Counts>,
     failure: Mutex<Option<Error>>,
     running: Mutex<usize>,
@@ -149,6 +152,7 @@ pub(super) fn write(
         // A decoder holds two at most, so one more keeps things moving.
         write_bufs: Pool::new(2 * decoders + WRITERS, || AlignedBuf::zeroed(WRITE_BUF)),
         ledger: Ledger::new(&plan.units, done.clone()),
+        parts: Parts::new(&plan.disk.regions),
         counts: Mutex::default(),
         failure: Mutex::default(),
         running: Mutex::default(),
@@ -257,6 +261,8 @@ fn spawn<'scope, 'env, F>(
 }
 
 fn report_until_ended(shared: &Shared<'_>, sink: &dyn Sink) {
+    shared.parts.announce(sink);
+    let mut told = Vec::new();
     let mut running = shared
         .running
         .lock()
@@ -269,5 +275,6 @@ fn report_until_ended(shared: &Shared<'_>, sink: &dyn Sink) {
         running = guard;
         let done = shared.ledger.bytes();
         sink.emit(Event::Progress { done });
+        shared.parts.tell(&mut told, sink);
     }
 }

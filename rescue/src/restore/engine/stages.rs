@@ -296,6 +296,7 @@ pub(super) fn write(shared: &Shared<'_>) -> Result<(), Error> {
             shared.ledger.release_extent(finished);
         }
         shared.ledger.count(job.counts);
+        shared.parts.count(extent.start, job.counts);
     }
     Ok(())
 }

@@ -65,6 +65,7 @@ fn walk_page(
     for entries in entries.chunks(BATCH) {
         let batch = plan_page(region.start, entries, &shared.filter);
         shared.ledger.count(batch.skipped);
+        shared.parts.count(page.start, batch.skipped);
         shared.counted(|counts| counts.skipped += batch.skipped);
         if !hand_out(shared, batch, reads, writes) {
             return false;
