@@ -5,10 +5,17 @@ use crate::tool;
 use anyhow::{Context, Result, bail, ensure};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+/// Terminals opened by this process: each has a socket of its own.
+static OPENED: AtomicU32 = AtomicU32::new(0);
 
 /// How often the screen is looked at while something is waited for.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// A screen that did not change for this long has been drawn.
+const STILL: Duration = Duration::from_millis(500);
 
 /// A tmux server of its own with one window; it ends with the value.
 #[derive(Debug)]
@@ -24,7 +31,7 @@ impl Terminal {
     /// When tmux is missing or refuses.
     pub fn open(folder: &Path, (columns, rows): (u16, u16), command: &str) -> Result<Self> {
         let terminal = Self {
-            socket: folder.join("tmux"),
+            socket: folder.join(format!("tmux{}", OPENED.fetch_add(1, Ordering::Relaxed))),
         };
         // One row more: the status line, until it is switched off.
         let (x, y) = (columns.to_string(), rows.to_string());
@@ -112,6 +119,22 @@ impl Terminal {
                 bail!("{missing:?} was not shown within {limit:?}:\n{screen}");
             }
             std::thread::sleep(LOOK);
+        }
+    }
+
+    /// The same, once the screen has stopped changing: nothing is half drawn.
+    ///
+    /// # Errors
+    /// As [`Terminal::wait_for`].
+    pub fn wait_until_still(&self, texts: &[&str], limit: Duration) -> Result<String> {
+        let started = Instant::now();
+        loop {
+            let left = limit.saturating_sub(started.elapsed());
+            let screen = self.wait_for(texts, left)?;
+            std::thread::sleep(STILL);
+            if self.screen()? == screen {
+                return Ok(screen);
+            }
         }
     }
 

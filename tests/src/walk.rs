@@ -50,7 +50,7 @@ pub fn walk(
         }
         let limit = vm.stretched(patience);
         let screen = terminal
-            .wait_for(step.shows, limit)
+            .wait_until_still(step.shows, limit)
             .with_context(|| format!("at the step {step:?}"))?;
         if !step.text.is_empty() {
             seen.push(Seen {

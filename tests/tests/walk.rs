@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// As slow as an old disk, so that the restore can be watched.
 const BYTES_A_SECOND: u64 = 6 << 20;
 
-/// From the first screen to the confirmation.
+/// From the first screen to the plan.
 const CHOOSING: &[Step<'_>] = &[
     Step {
         text: "The first screen says what this machine is and what is in it; what appears later \
@@ -79,6 +79,10 @@ const CHOOSING: &[Step<'_>] = &[
         types: "2",
         key: "",
     },
+];
+
+/// The confirmation.
+const CONFIRMING: &[Step<'_>] = &[
     Step {
         text: "Only the disk's serial number starts the restore.",
         question: "confirm",
@@ -109,7 +113,13 @@ fn watch(vm: &mut Vm, terminal: &Terminal) -> Result<Seen> {
     vm.wait_event("half of it", PATIENCE, |event| {
         event["event"] == "progress" && event["done"].as_u64() > Some(40 << 20)
     })?;
-    let shows = ["Writing:", "left", "Bytes a second", "partition 1"];
+    let shows = [
+        "Writing:",
+        "left",
+        "Bytes a second",
+        "partition 1",
+        "Ctrl-C stops",
+    ];
     let screen = terminal.wait_for(&shows, vm.stretched(PATIENCE))?;
     Ok(Seen {
         text: "While it runs: how far each partition is, how fast, and how long still.",
@@ -148,6 +158,20 @@ fn slow_down(vm: &mut Vm) -> Result<()> {
     Ok(())
 }
 
+/// The whole walk; `open` sits down at the machine's interface.
+fn take_the_walk(vm: &mut Vm, open: impl Fn() -> Result<Terminal>) -> Result<Vec<Seen>> {
+    let terminal = open()?;
+    let mut seen = walk(vm, &terminal, CHOOSING, PATIENCE)?;
+    // Somebody else sits down, and sees nothing until a key draws everything.
+    drop(terminal);
+    let terminal = open()?;
+    terminal.press("C-l")?;
+    seen.extend(walk(vm, &terminal, CONFIRMING, PATIENCE)?);
+    seen.push(watch(vm, &terminal)?);
+    seen.extend(walk(vm, &terminal, FINISHED, PATIENCE)?);
+    Ok(seen)
+}
+
 #[test]
 fn vm_the_walk_over_a_serial_line() -> Result<()> {
     let folder = scratch()?;
@@ -160,11 +184,8 @@ fn vm_the_walk_over_a_serial_line() -> Result<()> {
     let mut vm = machine.console_at(&console).start()?;
     slow_down(&mut vm)?;
     let connect = format!("socat -,raw,echo=0 UNIX-CONNECT:{}", console.display());
-    let terminal = Terminal::open(sockets.path(), (80, 24), &connect)?;
-
-    let mut seen = walk(&mut vm, &terminal, CHOOSING, PATIENCE)?;
-    seen.push(watch(&mut vm, &terminal)?);
-    seen.extend(walk(&mut vm, &terminal, FINISHED, PATIENCE)?);
+    let open = || Terminal::open(sockets.path(), (80, 24), &connect);
+    let seen = take_the_walk(&mut vm, open)?;
     let exit = vm.wait_exit(PATIENCE)?;
     ensure!(exit == Exit::PoweredOff, "it should power off: {exit}");
 

@@ -40,9 +40,10 @@ fn to_json(image: &ImageSummary) -> Value {
             disks,
             size,
             data_bytes,
+            machine,
         } => json!({
             "id": image.id, "state": "readable", "name": name, "created": created,
-            "hostname": hostname, "disks": disks, "size": size, "data_bytes": data_bytes,
+            "hostname": hostname, "machine": machine, "disks": disks, "size": size, "data_bytes": data_bytes,
         }),
         ImageState::Unreadable { reason } => json!({
             "id": image.id, "state": "unreadable", "reason": reason,

@@ -13,6 +13,10 @@ use super::cmdline::Cmdline;
 /// oldest output beyond this many bytes.
 const QUEUE: usize = 128 << 10;
 
+/// Plain letters, a cursor, and its place in the last row: VT100 sequences, for
+/// a terminal whose program ended without giving it back.
+pub const AFTER_A_SCREEN: &str = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[999;1H";
+
 /// One terminal a person may sit at.
 #[derive(Debug)]
 pub struct Console {

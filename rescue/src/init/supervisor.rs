@@ -340,6 +340,9 @@ impl Supervisor {
         self.oom_kills = kills;
         let fact = json!({"role": "main", "end": end.to_string()});
         self.fact("process-ended", fact);
+        // It may have left a screen half drawn: what it said stays, and we go on
+        // below it.
+        self.say(super::console::AFTER_A_SCREEN);
         self.say(&format!(
             "\n{why} ({end})\nA restore that was under way resumes when the same is chosen again.\n"
         ));

@@ -319,11 +319,12 @@ fn image_disk(disk: &DiskImage) -> String {
 }
 
 fn image_line(image: &ImageSummary) -> ImageLine {
-    let (title, unusable) = match &image.state {
+    let (title, details, unusable) = match &image.state {
         ImageState::Readable {
             name,
             created,
             hostname,
+            machine,
             disks,
             size,
             data_bytes,
@@ -334,16 +335,35 @@ fn image_line(image: &ImageSummary) -> ImageLine {
             let (size, data) = (disk::human_bytes(*size), disk::human_bytes(*data_bytes));
             let title =
                 format!("{name}{host}, captured {created}, {disks} {plural}, {data} of {size}");
-            (title, None)
+            (title, machine_details(machine), None)
         }
-        ImageState::Unreadable { reason } => ("an image".to_owned(), Some(reason.clone())),
+        ImageState::Unreadable { reason } => {
+            ("an image".to_owned(), Vec::new(), Some(reason.clone()))
+        }
     };
     ImageLine {
         id: image.id.to_string(),
         title,
-        details: Vec::new(),
+        details,
         unusable,
     }
+}
+
+/// "Dell Inc. PowerEdge R740, serial number 7XK3M, started by uefi"; nothing for
+/// an image made of files, which do not tell.
+fn machine_details(machine: &image::Machine) -> Vec<String> {
+    let names = [machine.vendor.as_deref(), machine.product.as_deref()];
+    let names: Vec<&str> = names.into_iter().flatten().collect();
+    let serial = machine
+        .serial
+        .as_ref()
+        .map(|s| format!("serial number {s}"));
+    let firmware = machine.firmware.as_ref().map(|f| f.to_uppercase());
+    let firmware = firmware.map(|f| format!("started by {f}"));
+    let name = (!names.is_empty()).then(|| names.join(" "));
+    let known: Vec<String> = [name, serial, firmware].into_iter().flatten().collect();
+    let line = (!known.is_empty()).then(|| format!("machine: {}", known.join(", ")));
+    line.into_iter().collect()
 }
 
 fn target_line(disk: Disk) -> TargetLine {

@@ -61,6 +61,8 @@ pub enum ImageState {
         created: Timestamp,
         /// The machine's host name.
         hostname: Option<String>,
+        /// All that is known of the machine.
+        machine: Box<crate::manifest::Machine>,
         /// Number of disks.
         disks: usize,
         /// Bytes of all disks.
@@ -177,6 +179,7 @@ impl Repository {
             Ok(Image { manifest, .. }) => ImageState::Readable {
                 created: manifest.created,
                 hostname: manifest.machine.hostname.clone(),
+                machine: Box::new(manifest.machine.clone()),
                 disks: manifest.disks.len(),
                 size: manifest.size(),
                 data_bytes: manifest.data_bytes(),

@@ -7,9 +7,7 @@ const REPOSITORY_HELP: &str = "\
 A repository is the folder that `rescue capture --to` filled. Those on this machine's disks and \
 sticks are found by themselves: attach a disk now if it is on one.
 Anywhere else it has an address:
-  http://server:port/folder  on a web server (https:// too)
-  nfs://server/export/folder on an NFS server
-  smb://user@server/share/folder on a Windows or Samba server
+  http://server:port/folder  on a web server
   label:NAME/folder          on the file system with that label
   medium:/folder             on this medium
   /folder                    in this system";

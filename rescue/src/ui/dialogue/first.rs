@@ -48,6 +48,17 @@ restored system and not this one.
 Two machines with one identity must not run on one network: switch the old one off, or take it \
 off the network, before the restored one starts.";
 
+/// Where the first screen leads.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Restore,
+    Shell,
+    Reboot,
+    PowerOff,
+    Network,
+    Plan,
+}
+
 /// What must not be forgotten before a restored machine starts.
 const TWO_MACHINES: &str = "\
 Before it starts: two machines with one identity must not run on one network. Switch the old \
@@ -60,16 +71,21 @@ impl Talk<'_> {
             return Step::End(Ending::Plan(operator));
         }
         let overview = self.world.overview();
-        let mut items = [
-            "Restore a machine onto this one",
-            "Rescue shell",
-            "Reboot",
-            "Power off",
-            "Network settings",
-        ]
-        .map(Item::usable)
-        .to_vec();
-        items.extend(plan.map(|origin| Item::usable(format!("Follow the plan: {origin}"))));
+        let mut ways = vec![
+            (
+                Way::Restore,
+                Item::usable("Restore a machine onto this one"),
+            ),
+            (Way::Shell, Item::usable("Rescue shell")),
+            (Way::Reboot, Item::usable("Reboot")),
+            (Way::PowerOff, Item::usable("Power off")),
+        ];
+        if !self.world.network_forms().is_empty() {
+            ways.push((Way::Network, Item::usable("Network settings")));
+        }
+        let offer = plan.map(|origin| Item::usable(format!("Follow the plan: {origin}")));
+        ways.extend(offer.map(|item| (Way::Plan, item)));
+        let (ways, items): (Vec<Way>, Vec<Item>) = ways.into_iter().unzip();
         let screen = Screen {
             id: "first-screen",
             title: "This machine",
@@ -80,15 +96,18 @@ impl Talk<'_> {
             until: Until::News,
         };
         match self.ask(&screen) {
-            Said::Item(0) => Step::Repository,
-            Said::Item(1) => match self.shell() {
-                Said::End(ending) => Step::End(ending),
-                _ => Step::Welcome(Operator::Choosing),
+            Said::Item(at) => match ways.get(at) {
+                Some(Way::Restore) => Step::Repository,
+                Some(Way::Shell) => match self.shell() {
+                    Said::End(ending) => Step::End(ending),
+                    _ => Step::Welcome(Operator::Choosing),
+                },
+                Some(Way::Reboot) => Step::End(Ending::Reboot),
+                Some(Way::PowerOff) => Step::End(Ending::PowerOff),
+                Some(Way::Network) => Step::Links,
+                Some(Way::Plan) => Step::End(Ending::Plan(operator)),
+                None => Step::Welcome(operator),
             },
-            Said::Item(2) => Step::End(Ending::Reboot),
-            Said::Item(3) => Step::End(Ending::PowerOff),
-            Said::Item(4) => Step::Links,
-            Said::Item(_) => Step::End(Ending::Plan(operator)),
             Said::End(ending) => Step::End(ending),
             Said::Text(_) | Said::Form(_) | Said::Back | Said::Again => Step::Welcome(operator),
         }

@@ -26,12 +26,10 @@ fn refilled(mut form: Form, values: &[String]) -> Form {
 }
 
 const ADDRESS_HELP: &str = "\
-http://server:port/folder   on a web server (https:// too)
-nfs://server/export/folder  on an NFS server
-smb://user@server/share/folder  on a Windows or Samba server
-label:NAME/folder           on the file system with that label
-medium:/folder              on this medium
-/folder                     in this system";
+http://server:port/folder  on a web server
+label:NAME/folder          on the file system with that label
+medium:/folder             on this medium
+/folder                    in this system";
 
 impl Talk<'_> {
     /// The machine's links.

@@ -86,7 +86,7 @@ impl Progress {
         if let Some(running) = self.running.take() {
             let took = now.saturating_sub(running.began);
             let did = match running.pace.done() {
-                0 => String::new(),
+                0 => "done".to_owned(),
                 done => summary(done, took),
             };
             self.ended.push((name(running.phase), did));

@@ -65,7 +65,6 @@ fn head(title: &str, progress: &Progress, width: usize) -> Vec<Line<'static>> {
         .collect();
     head.push(Line::default());
     for (phase, did) in &progress.ended {
-        let did = if did.is_empty() { "done" } else { did.as_str() };
         head.push(Line::from(format!("{phase}: {did}")));
     }
     if let Some(running) = &progress.running {

@@ -70,6 +70,9 @@ pub(super) fn watch<D: Device>(face: &mut Face<D>, title: &str, work: &mut dyn F
         face.keep("warning: no thread for the screen could be started\n");
     }
     take_told(face, &shared);
+    for (phase, did) in &shared.state().progress.ended {
+        face.keep(&format!("{phase}: {did}\n"));
+    }
 }
 
 fn take_told<D: Device>(face: &mut Face<D>, shared: &Shared) {
