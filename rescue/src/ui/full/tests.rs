@@ -9,9 +9,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{Part, Phase, Silent};
+use crate::ui::dialogue::Rung;
 use crate::ui::dialogue::tests::Fake;
 use crate::ui::dialogue::{Ending, Next, Operator, Start, World, run};
 use crate::ui::tests::same_as_in_file;
+use ratatui::Terminal as Canvas;
 
 /// What the operator does.
 #[derive(Debug, Clone)]

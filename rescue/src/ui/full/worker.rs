@@ -6,9 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::device::Device;
+use super::face::{Face, Touch};
 use super::keys::Key;
 use super::progress::{Progress, message};
-use super::{Face, Touch, watch as screen};
+use super::watch as screen;
 use crate::event::{Event, Sink};
 
 /// How often the screen is drawn.
