@@ -113,6 +113,10 @@ pub(crate) struct PxeArgs {
     #[command(flatten)]
     pub(crate) build: BuildArgs,
 
+    /// An ISO to hand out too, as rescue.iso: UEFI HTTP boot starts from it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) iso: Option<PathBuf>,
+
     /// The folder to make; it must not exist, or have been made by this command
     #[arg(long, value_name = "DIR", default_value = "target/rescue-pxe")]
     pub(crate) out: PathBuf,

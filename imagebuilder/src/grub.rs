@@ -37,6 +37,9 @@ const MODULES: &[&str] = &[
 /// serial line, where there is one.
 const CONSOLES: &str = "console=tty0 console=ttyS0,115200";
 
+/// [`CONSOLES`], and few messages of the kernel.
+pub(crate) const QUIET: &str = "console=tty0 console=ttyS0,115200 quiet loglevel=4";
+
 /// Path on the ISO of an empty file that no other medium has.
 pub(crate) fn marker(volume: &str) -> String {
     format!(".disk/{}", volume.to_lowercase())
@@ -69,15 +72,24 @@ fn quoted(cmdline: &str) -> Result<String> {
     Ok(out)
 }
 
-/// The menu. `layers` are paths on the ISO, in the order of unpacking;
+/// The menu. `layers` are paths on the medium, in the order of unpacking;
 /// `cmdline` holds more words for the kernel.
 pub(crate) fn menu(volume: &str, layers: &[String], cmdline: &str) -> Result<String> {
+    let marker = marker(volume);
+    let search = format!("search --no-floppy --set=root --file /{marker}\n");
+    entries(&search, layers, cmdline)
+}
+
+/// The menu of a GRUB that came by network: everything else is where it was.
+pub(crate) fn net_menu(layers: &[String], cmdline: &str) -> Result<String> {
+    entries("", layers, cmdline)
+}
+
+fn entries(first: &str, layers: &[String], cmdline: &str) -> Result<String> {
     let initrd = layers.join(" ");
     let extra = quoted(cmdline)?;
-    let marker = marker(volume);
     Ok(format!(
-        r#"search --no-floppy --set=root --file /{marker}
-set timeout=3
+        r#"{first}set timeout=3
 set default=rescue
 # UEFI firmware copies its console to the serial line by itself.
 if [ "$grub_platform" = pc ]; then
@@ -87,7 +99,7 @@ if [ "$grub_platform" = pc ]; then
   fi
 fi
 menuentry "Rescue" --id rescue {{
-  linux /boot/vmlinuz {CONSOLES} quiet loglevel=4{extra}
+  linux /boot/vmlinuz {QUIET}{extra}
   initrd {initrd}
 }}
 menuentry "Rescue (text, verbose)" --id verbose {{

@@ -33,6 +33,17 @@ pub(crate) struct Parts {
     /// Folder with GRUB's i386-pc modules.
     pub(crate) grub_pc: PathBuf,
     pub(crate) config: Option<Part>,
+    /// For network boot, where the boot parts have it.
+    pub(crate) net: Option<Net>,
+}
+
+/// What only machines that boot from the network start.
+#[derive(Debug)]
+pub(crate) struct Net {
+    /// GRUB that reads on from where it came, signed.
+    pub(crate) grub: Part,
+    /// iPXE for the BIOS.
+    pub(crate) ipxe: Part,
 }
 
 impl Parts {
@@ -61,6 +72,7 @@ impl Parts {
             mok_manager: Part::read(&dir.join("efi/mmx64.efi"))?,
             grub_pc: dir.join("grub/i386-pc"),
             config: args.config.as_deref().map(Part::read).transpose()?,
+            net: Net::read(dir),
         })
     }
 
@@ -79,6 +91,15 @@ impl Parts {
             out.insert("config".to_owned(), sha256(&config.bytes));
         }
         out
+    }
+}
+
+impl Net {
+    fn read(dir: &Path) -> Option<Self> {
+        Some(Self {
+            grub: Part::read(&dir.join("efi/grubnetx64.efi")).ok()?,
+            ipxe: Part::read(&dir.join("ipxe/undionly.kpxe")).ok()?,
+        })
     }
 }
 

@@ -55,6 +55,13 @@ impl Stage {
         write().with_context(|| format!("staging {path}"))
     }
 
+    /// Makes a file that was put there a program.
+    pub(crate) fn executable(&self, path: &str) -> Result<()> {
+        let target = self.iso().join(path);
+        fs::set_permissions(&target, Permissions::from_mode(0o555))
+            .with_context(|| format!("staging {path}"))
+    }
+
     /// Gives everything the one time and mode; call it last.
     pub(crate) fn seal(&self) -> Result<()> {
         seal(&self.iso(), self.time).context("setting the times of staged files")

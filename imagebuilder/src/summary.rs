@@ -44,8 +44,22 @@ impl Summary {
         Ok(summary)
     }
 
+    /// Describes the finished folder `out`; its hash is that of `sha256sum` of all
+    /// its files.
+    pub(crate) fn of_tree(out: &Path, content: &Content, started: Instant) -> Result<Self> {
+        let mut all = BTreeMap::new();
+        hashes(out, "", &mut all).context("reading the finished tree")?;
+        let mut summary = Self::without_file(out, content, started);
+        summary.size = all.values().map(|(size, _)| *size).sum();
+        let lines = all
+            .iter()
+            .map(|(path, (_, hash))| format!("{hash}  {path}\n"));
+        summary.sha256 = sha256(lines.collect::<String>().as_bytes());
+        Ok(summary)
+    }
+
     /// The same without size and hash.
-    pub(crate) fn without_file(out: &Path, content: &Content, started: Instant) -> Self {
+    fn without_file(out: &Path, content: &Content, started: Instant) -> Self {
         let layers = content.layers.iter().zip(content.layer_paths());
         Self {
             file: out.display().to_string(),
@@ -74,6 +88,25 @@ impl Summary {
         }
         Ok(())
     }
+}
+
+/// Size and hash of every file below `folder`, by path.
+fn hashes(
+    folder: &Path,
+    below: &str,
+    all: &mut BTreeMap<String, (u64, String)>,
+) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = format!("{below}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            hashes(&entry.path(), &format!("{path}/"), all)?;
+        } else {
+            let bytes = fs::read(entry.path())?;
+            all.insert(path, (bytes.len() as u64, sha256(&bytes)));
+        }
+    }
+    Ok(())
 }
 
 fn text(summary: &Summary) -> String {

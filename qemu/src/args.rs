@@ -32,7 +32,7 @@ pub(crate) fn arguments(machine: &Machine, host: &Host<'_>) -> Result<Vec<String
         line.drive(drive)?;
     }
     for nic in &machine.nics {
-        line.nic(nic);
+        line.nic(nic, machine.firmware);
     }
     if let Some(direct) = &machine.kernel {
         line.add("-kernel", text(&direct.kernel)?.to_owned());
@@ -260,25 +260,42 @@ impl Line {
         })
     }
 
-    fn nic(&mut self, nic: &Nic) {
+    fn nic(&mut self, nic: &Nic, firmware: Firmware) {
         let id = format!("net{}", self.nics);
         self.nics += 1;
-        let mut backend = format!("user,id={id}");
-        if nic.restricted {
-            backend.push_str(",restrict=on");
-        }
-        for forward in &nic.forwards {
-            let (host, guest) = (forward.host, forward.guest);
-            backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
-        }
+        let backend = match &nic.tap {
+            Some(device) => format!("tap,id={id},ifname={device},script=no,downscript=no"),
+            None => user_network(nic, &id),
+        };
         let model = match nic.model {
             NicModel::E1000 => "e1000",
             NicModel::Virtio => "virtio-net-pci",
         };
         self.add("-netdev", backend);
-        // Without an option ROM the BIOS does not wait for a network boot.
-        self.add("-device", format!("{model},netdev={id},romfile="));
+        let mut device = format!("{model},netdev={id}");
+        if nic.boots {
+            device.push_str(&format!(",bootindex={}", self.next_boot));
+            self.next_boot += 1;
+        }
+        // Without an option ROM the BIOS does not wait for a network boot, and
+        // UEFI firmware uses its own drivers, as real machines do.
+        if !nic.boots || firmware != Firmware::Bios {
+            device.push_str(",romfile=");
+        }
+        self.add("-device", device);
     }
+}
+
+fn user_network(nic: &Nic, id: &str) -> String {
+    let mut backend = format!("user,id={id}");
+    if nic.restricted {
+        backend.push_str(",restrict=on");
+    }
+    for forward in &nic.forwards {
+        let (host, guest) = (forward.host, forward.guest);
+        backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
+    }
+    backend
 }
 
 fn disk_backend(disk: &Disk) -> Result<String> {

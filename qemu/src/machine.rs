@@ -32,6 +32,8 @@ pub struct Nic {
     pub(crate) model: NicModel,
     pub(crate) forwards: Vec<Forward>,
     pub(crate) restricted: bool,
+    pub(crate) tap: Option<String>,
+    pub(crate) boots: bool,
 }
 
 impl Nic {
@@ -42,7 +44,24 @@ impl Nic {
             model,
             forwards: Vec::new(),
             restricted: false,
+            tap: None,
+            boots: false,
         }
+    }
+
+    /// Plugs it into this tap device instead of a network of QEMU's own; see
+    /// [`Machine::inside`].
+    #[must_use]
+    pub fn tap(mut self, device: &str) -> Self {
+        self.tap = Some(device.to_owned());
+        self
+    }
+
+    /// The machine starts from it: it keeps its boot ROM.
+    #[must_use]
+    pub fn boots(mut self) -> Self {
+        self.boots = true;
+        self
     }
 
     /// Leads a port of the host into the guest.
@@ -84,6 +103,7 @@ pub struct Machine {
     pub(crate) console: Option<PathBuf>,
     pub(crate) ends_on_reboot: bool,
     pub(crate) extra: Vec<String>,
+    pub(crate) wrapper: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -109,6 +129,7 @@ impl Machine {
             console: None,
             ends_on_reboot: true,
             extra: Vec::new(),
+            wrapper: Vec::new(),
         }
     }
 
@@ -180,6 +201,14 @@ impl Machine {
             initrd,
             command_line: command_line.to_owned(),
         });
+        self
+    }
+
+    /// Starts QEMU by these words in front of its own command line: one that
+    /// enters a network namespace.
+    #[must_use]
+    pub fn inside(mut self, words: &[String]) -> Self {
+        self.wrapper = words.to_vec();
         self
     }
 

@@ -88,7 +88,7 @@ impl Vm {
             let listener = UnixListener::bind(&path).map_err(Error::file("listening on", &path))?;
             hub.read_port(port, listener);
         }
-        let child = spawn(&arguments, &hub, dir.path())?;
+        let child = spawn(&machine.wrapper, &arguments, &hub, dir.path())?;
         let mut vm = Self {
             child,
             hub,
@@ -426,8 +426,16 @@ fn own_variables(machine: &Machine, dir: &Path) -> Result<Option<Ovmf>> {
     Ok(Some(Ovmf { vars, ..template }))
 }
 
-fn spawn(arguments: &[String], hub: &Arc<Hub>, dir: &Path) -> Result<Child> {
-    let spawned = Command::new(PROGRAM)
+fn spawn(wrapper: &[String], arguments: &[String], hub: &Arc<Hub>, dir: &Path) -> Result<Child> {
+    let mut command = match wrapper.split_first() {
+        Some((program, words)) => {
+            let mut command = Command::new(program);
+            command.args(words).arg(PROGRAM);
+            command
+        }
+        None => Command::new(PROGRAM),
+    };
+    let spawned = command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -8,6 +8,7 @@
 mod artefact;
 mod compare;
 mod event;
+pub mod lab;
 mod left;
 pub mod parts;
 mod patient;

@@ -141,6 +141,6 @@ mod tests {
         let one = masked("Writing: 5.0 GiB of 96 MiB (50%), 3 s left\n[██░] now: ext4 web");
         let other = masked("Writing: 91.0 MiB of 96 MiB (9%)\n[█] now:\next4 web");
         assert_eq!(one, other);
-        assert_ne!(one, masked("Writing: 1 of 2 now: web"));
+        assert_ne!(one, masked("Reading: 1 of 2 now: web"));
     }
 }
