@@ -68,11 +68,15 @@ fn stdout(output: &Output) -> String {
 }
 
 fn build(dir: &Path, name: &str, more: &[&str]) -> (PathBuf, Value) {
+    build_as("iso", dir, name, more)
+}
+
+fn build_as(form: &str, dir: &Path, name: &str, more: &[&str]) -> (PathBuf, Value) {
     let rescue = program(dir, &["-static"]);
     let out = dir.join(name);
     let parts = boot_parts();
     let mut args = vec![
-        "iso",
+        form,
         "--level",
         "1",
         "--json",
@@ -143,6 +147,53 @@ fn two_builds_are_identical_and_small_enough() {
         3,
         "stub, stub.c and the ISO: {leftovers:?}"
     );
+}
+
+/// A list of few modules: quick to pack.
+fn few_modules(dir: &Path) -> String {
+    let list = dir.join("few.list");
+    fs::write(&list, "[storage]\nsd_mod\n").unwrap();
+    list.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn two_usb_images_are_identical() {
+    let dir = TempDir::new().unwrap();
+    let list = few_modules(dir.path());
+    let more = ["--module-list", &list, "--data-size", "32MiB"];
+    let (one, summary) = build_as("usb", dir.path(), "one.img", &more);
+    let (two, _) = build_as("usb", dir.path(), "two.img", &more);
+    let bytes = fs::read(&one).unwrap();
+    assert!(bytes == fs::read(two).unwrap(), "two builds differ");
+    assert_eq!(summary["size"], bytes.len());
+    // Starts on a BIOS that wants boot code and an active entry.
+    assert_eq!(bytes[510..512], [0x55, 0xaa]);
+    assert!(bytes[0] != 0 && bytes[446 + 16] == 0x80 && bytes[446] == 0);
+}
+
+#[test]
+fn two_network_trees_are_identical_and_nothing_else_is_replaced() {
+    let dir = TempDir::new().unwrap();
+    let list = few_modules(dir.path());
+    let more = [
+        "--module-list",
+        &list,
+        "--cmdline",
+        "rescue.config=http://h/p/",
+    ];
+    let (tree, one) = build_as("pxe", dir.path(), "tree", &more);
+    let (_, two) = build_as("pxe", dir.path(), "tree", &more);
+    assert_eq!(one["sha256"], two["sha256"]);
+    for file in ["boot.ipxe", "grub/grub.cfg"] {
+        let text = fs::read_to_string(tree.join(file)).unwrap();
+        assert!(text.contains(" rescue.config=http://h/p/\n"), "{text}");
+    }
+    let mine = dir.path().join("mine");
+    fs::create_dir(&mine).unwrap();
+    fs::write(mine.join("README.txt"), "mine").unwrap();
+    let stderr = refused(&["pxe", "--out", mine.to_str().unwrap()]);
+    assert!(stderr.contains("was not made by this command"), "{stderr}");
+    assert_eq!(fs::read(mine.join("README.txt")).unwrap(), b"mine");
 }
 
 #[test]

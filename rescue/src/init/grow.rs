@@ -21,6 +21,9 @@ use crate::inventory::{self, Disk, Use};
 
 /// Where it is mounted meanwhile.
 const FOLDER: &str = "/run/rescue/grow";
+/// What `imagebuilder usb` calls its partition. One that somebody made beside an
+/// ISO on a stick keeps its size, whatever its label.
+const NAME: &str = "RESCUE data";
 /// Less than this is not worth the trouble, in bytes.
 const GAIN: u64 = 1 << 20;
 
@@ -73,7 +76,9 @@ fn grow(disk: &Disk) -> anyhow::Result<Option<u64>> {
 fn data_partition(device: &Device, sector: SectorSize) -> anyhow::Result<Option<(u32, Extent)>> {
     let table = read_table(device, sector).context("reading its table")?;
     let last = table.partitions.iter().max_by_key(|p| p.extent().start);
-    let Some(last) = last else { return Ok(None) };
+    let Some(last) = last.filter(|p| p.name.as_deref() == Some(NAME)) else {
+        return Ok(None);
+    };
     let place = last.extent();
     let window = Window::new(device, place.start, place.len).context("a partition beyond it")?;
     let ours = fsmap::identify(&window)
