@@ -13,3 +13,4 @@ pub mod inventory;
 pub mod restore;
 pub mod ui;
 pub mod unattended;
+pub mod web;

@@ -17,6 +17,8 @@ pub mod code {
     pub const MISSING: i32 = 12;
     /// The repository was written by a newer version.
     pub const NEWER_FORMAT: i32 = 13;
+    /// The repository cannot be reached, or is none.
+    pub const REPOSITORY: i32 = 14;
     /// The target is smaller than the image needs.
     pub const TARGET_TOO_SMALL: i32 = 20;
     /// The target's sector size is not the image's.

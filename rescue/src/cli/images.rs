@@ -6,17 +6,21 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::text::{Table, printable};
+use crate::web::Access;
 
 /// List the images of a repository.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Folder or http:// address of the repository.
+    /// Folder, https:// or http:// address of the repository.
     #[arg(long, value_name = "REPO")]
     from: String,
+
+    #[command(flatten)]
+    access: Access,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let repository = Repository::open(store::open(&args.from)?)?;
+    let repository = Repository::open(store::open(&args.from, &args.access.web()?)?)?;
     let images = repository.images()?;
     if context.json {
         let images: Vec<Value> = images.iter().map(to_json).collect();

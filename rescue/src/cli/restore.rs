@@ -11,6 +11,7 @@ use super::Context;
 use crate::event::{Event, Phase};
 use crate::inventory::{Disk, Machine};
 use crate::restore::{self, Discard, NotConfirmed, Options, Plan, Resume, Verify};
+use crate::web::{self, Access};
 
 /// Bring an image back onto a disk.
 ///
@@ -22,9 +23,12 @@ pub(crate) struct Args {
     #[arg(value_name = "IMAGE")]
     image: String,
 
-    /// The repository: a folder, or an http:// address.
+    /// The repository: a folder, an https:// or http:// address.
     #[arg(long, value_name = "REPO")]
     from: String,
+
+    #[command(flatten)]
+    access: Access,
 
     /// The disk to overwrite: a whole block device, or an existing raw file.
     #[arg(long, value_name = "DISK")]
@@ -88,7 +92,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         phase: Phase::Planning,
         total: None,
     });
-    let repository = Repository::open(store::open(&args.from)?)?;
+    let web = args.access.web()?;
+    let repository = Repository::open(store::open(&args.from, &web)?)?;
     let image = repository.image(&args.image)?;
     let options = args.options();
     let target = options.machine.disk_at(&args.to, args.sector_size)?;
@@ -101,7 +106,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     if !args.yes {
         confirm(&target)?;
     }
-    let report = restore::execute(plan, sink)?;
+    let report = web::watched(&web.silence, sink, || restore::execute(plan, sink))?;
     sink.emit(Event::Fact {
         name: "report".to_owned(),
         value: serde_json::to_value(&report).context("writing the report")?,

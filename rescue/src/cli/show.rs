@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Context;
 use super::text::{Table, printable};
 use crate::event::Event;
+use crate::web::Access;
 
 /// Show one image: its machine, disks, partitions.
 #[derive(Debug, clap::Args)]
@@ -15,13 +16,16 @@ pub(crate) struct Args {
     #[arg(value_name = "IMAGE", default_value = "latest")]
     image: String,
 
-    /// Folder or http:// address of the repository.
+    /// Folder, https:// or http:// address of the repository.
     #[arg(long, value_name = "REPO")]
     from: String,
+
+    #[command(flatten)]
+    access: Access,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let repository = Repository::open(store::open(&args.from)?)?;
+    let repository = Repository::open(store::open(&args.from, &args.access.web()?)?)?;
     let image = repository.image(&args.image)?;
     for id in &image.passed_over {
         context.sink.emit(Event::Warning {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::text::printable;
 use crate::event::{Event, Phase, Sink};
+use crate::web::Access;
 
 /// Reading is checked by at most this many threads: each holds some 6 MiB.
 const MAX_THREADS: usize = 8;
@@ -21,9 +22,12 @@ pub(crate) struct Args {
     #[arg(value_name = "IMAGE")]
     image: Option<String>,
 
-    /// Folder or http:// address of the repository.
+    /// Folder, https:// or http:// address of the repository.
     #[arg(long, value_name = "REPO")]
     from: String,
+
+    #[command(flatten)]
+    access: Access,
 }
 
 /// Something in the repository is not as it was written. The first fault is
@@ -43,7 +47,7 @@ struct Unreadable {
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let repository = Repository::open(store::open(&args.from)?)?;
+    let repository = Repository::open(store::open(&args.from, &args.access.web()?)?)?;
     let (images, unreadable, scope) = match &args.image {
         Some(wanted) => (vec![repository.image(wanted)?], Vec::new(), Scope::Images),
         None => {

@@ -2,10 +2,12 @@
 //! restore engine.
 
 use std::fs;
+use std::sync::Arc;
 
 use anyhow::Context;
 use image::{DiskImage, Image, ImageState, ImageSummary, Repository};
 use serde_json::json;
+use store::{Silence, Web};
 
 use super::devices::{self, Devices};
 use super::network::{self, Network};
@@ -23,6 +25,7 @@ use crate::ui::dialogue::{
     Choice, DiskLine, Filled, Form, ImageLine, Left, Next, Overview, Place, Planned, Stopped,
     TargetLine, World,
 };
+use crate::web;
 
 /// This machine.
 pub struct Here<'a> {
@@ -31,6 +34,8 @@ pub struct Here<'a> {
     plans: &'a Known,
     /// Why plans could not be looked for.
     problem: Option<String>,
+    /// Whether the repository's server is waited for.
+    silence: Arc<Silence>,
 }
 
 impl std::fmt::Debug for Here<'_> {
@@ -48,12 +53,17 @@ impl<'a> Here<'a> {
             board: Board::system(),
             plans,
             problem: None,
+            silence: Arc::default(),
         }
     }
 
     fn repository(&self, location: &str) -> anyhow::Result<Repository> {
         let location = places::resolve(&location.parse()?)?;
-        Ok(Repository::open(store::open(&location)?)?)
+        let web = Web {
+            silence: Arc::clone(&self.silence),
+            ..Web::default()
+        };
+        Ok(Repository::open(store::open(&location, &web)?)?)
     }
 
     fn image(&self, location: &str, image: &str) -> anyhow::Result<(Repository, Image)> {
@@ -211,7 +221,8 @@ impl World for Here<'_> {
             error,
             next: Next::Begins,
         })?;
-        match restore::execute(plan, &Both(sink, self.port)) {
+        let both = Both(sink, self.port);
+        match web::watched(&self.silence, &both, || restore::execute(plan, &both)) {
             Ok(report) => {
                 tell(self.port, &report);
                 Ok(report_text(&report, &others(&image, choice.disk)))

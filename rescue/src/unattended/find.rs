@@ -7,6 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
+use store::Web;
+
 use super::machine::Names;
 use super::plan::{LARGEST, Plan, PlanError, parse};
 use crate::init::cmdline::Cmdline;
@@ -99,10 +101,10 @@ fn fetch_one(address: &str) -> anyhow::Result<Option<String>> {
         .split_once("://")
         .and_then(|(_, rest)| rest.rsplit_once('/'));
     let Some((_, name)) = named.filter(|(_, name)| !name.is_empty()) else {
-        bail!("expected http://server/folder/ or http://server/folder/{FILE}");
+        bail!("expected http://server/folder/ or http://server/folder/{FILE} (or https://)");
     };
     let folder = address.strip_suffix(name).unwrap_or(address);
-    match store::open(folder.trim_end_matches('/'))?.get(name, LARGEST) {
+    match store::open(folder.trim_end_matches('/'), &Web::default())?.get(name, LARGEST) {
         Ok(bytes) => Ok(Some(String::from_utf8(bytes).context("it is no text")?)),
         Err(store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
 
+use super::address::Address;
+
 /// A place a repository may be at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -27,7 +29,7 @@ pub enum Place {
 /// Text that is no place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no place for a repository: write \"http://server/folder\", \
+    "{0:?} is no place for a repository: write \"https://server/folder\", \"http://server/folder\", \
      \"label:RESCUE/folder\", \"medium:/folder\" or \"/folder\""
 )]
 pub struct NoPlace(String);
@@ -38,7 +40,8 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, NoPlace> {
         let text = text.trim();
         let wrong = || NoPlace(text.to_owned());
-        if let Some(rest) = text.strip_prefix("http://") {
+        let web = text.strip_prefix("http://");
+        if let Some(rest) = web.or_else(|| text.strip_prefix("https://")) {
             let named = !rest.is_empty() && !rest.starts_with('/');
             return if named {
                 Ok(Self::Http(text.to_owned()))
@@ -83,7 +86,10 @@ impl<'de> Deserialize<'de> for Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(address) => f.write_str(address),
+            Self::Http(address) => match address.parse::<Address>() {
+                Ok(address) => address.fmt(f),
+                Err(_) => f.write_str(address),
+            },
             Self::Label { label, folder } => write!(f, "label:{label}/{}", folder.display()),
             Self::Medium(folder) => write!(f, "medium:/{}", folder.display()),
             Self::Path(path) => write!(f, "{}", path.display()),
@@ -99,6 +105,7 @@ mod tests {
     fn the_four_kinds_and_back() {
         for text in [
             "http://10.0.2.2:8000/repo",
+            "https://backup.example/repo",
             "label:RESCUE/backup/web",
             "medium:/images",
             "/mnt/backup",
@@ -117,7 +124,8 @@ mod tests {
             "backup",
             "http://",
             "http:///x",
-            "https://h/x",
+            "https://",
+            "ftp://h/x",
             "label:",
             "label:/x",
             "label:R/../..",

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::address::Address;
 use super::place::Place;
 use super::size::Size;
+use crate::web::{Access, Pem};
 
 /// No plan is larger than this many bytes.
 pub const LARGEST: u64 = 64 << 10;
@@ -45,6 +46,13 @@ pub struct ReportTo {
 pub struct Restore {
     /// The repository.
     pub from: Place,
+    /// The authority that signed an https:// server's certificate: the text of
+    /// a PEM file, or its path.
+    pub ca: Option<Pem>,
+    /// The certificate to show to servers that ask who is there.
+    pub client_cert: Option<Pem>,
+    /// Its key.
+    pub client_key: Option<Pem>,
     /// "latest", a name, or an id.
     #[serde(default = "latest")]
     pub image: String,
@@ -65,6 +73,18 @@ pub struct Restore {
     /// What the machine does when it did not.
     #[serde(default)]
     pub on_failure: OnFailure,
+}
+
+impl Restore {
+    /// How web servers are reached.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        Access {
+            ca: self.ca.clone(),
+            client_cert: self.client_cert.clone(),
+            client_key: self.client_key.clone(),
+        }
+    }
 }
 
 fn latest() -> String {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use image::{DiskImage, Image, Repository};
 use serde_json::json;
-use store::Answer;
+use store::{Answer, Web};
 
 use super::find;
 use super::machine::Names;
@@ -22,6 +22,7 @@ use crate::init::places;
 use crate::init::state::Board;
 use crate::inventory::{self, Disk};
 use crate::restore::{self, Carried, Discard, Options, Report, Resume, Verify};
+use crate::web;
 
 /// How long the target may take to appear.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -111,7 +112,8 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
     let wanted = &plan.restore;
     let location = places::resolve(&wanted.from)
         .with_context(|| format!("looking for the repository {}", wanted.from))?;
-    let repository = Repository::open(store::open(&location)?)?;
+    let web = wanted.access().web()?;
+    let repository = Repository::open(store::open(&location, &web)?)?;
     let image = repository.image(&wanted.image)?;
     let disk = pick_disk(&image, wanted.disk)?;
     let target = choose_target(&plan.target, sink)?;
@@ -143,20 +145,20 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
         value: serde_json::to_value(&steps).unwrap_or_default(),
     });
     if let Some(once) = &plan.once {
-        claim(once, &steps)?;
+        claim(once, &steps, &web)?;
     }
-    let report = restore::execute(steps, sink)?;
+    let report = web::watched(&web.silence, sink, || restore::execute(steps, sink))?;
     Ok((report, crate::init::world::others(&image, disk.index)))
 }
 
 /// Asks the server for leave, unless it gave it before the restore was
 /// interrupted.
-fn claim(once: &Once, steps: &restore::Plan) -> Result<(), OnceError> {
+fn claim(once: &Once, steps: &restore::Plan, web: &Web) -> Result<(), OnceError> {
     if steps.summary().resumes_at.is_some() {
         return Ok(());
     }
     let question = json!({"v": 1, "machine": this_machine(), "restore": steps});
-    let answer = store::post_json(once.claim.as_str(), question.to_string().as_bytes());
+    let answer = store::post_json(once.claim.as_str(), question.to_string().as_bytes(), web);
     once::judge(&once.claim, answer)
 }
 
@@ -177,7 +179,9 @@ pub fn tell_server(
     let Some(to) = &plan.report else { return };
     let machine = this_machine();
     let outcome = json!(Outcome::new(result, &machine, origin, seconds));
-    let problem = match store::post_json(to.url.as_str(), outcome.to_string().as_bytes()) {
+    // Certificates that cannot be used stopped the restore already.
+    let web = plan.restore.access().web().unwrap_or_default();
+    let problem = match store::post_json(to.url.as_str(), outcome.to_string().as_bytes(), &web) {
         Ok(Answer { status: 200..=299 }) => None,
         Ok(Answer { status }) => Some(format!("it answered {status}")),
         Err(error) => Some(error.to_string()),

@@ -65,7 +65,9 @@ fn an_image_is_found_read_and_checked() {
     let (store, local) = repository();
     let bytes = noise(600 * BLOCK as usize + 99, 8);
     let (image, _) = capture(&local, "web", 1, &[(&bytes, &[])]);
-    let remote = Repository::open(store::open(&serve(store.clone())).unwrap()).unwrap();
+    let remote =
+        Repository::open(store::open(&serve(store.clone()), &store::Web::default()).unwrap())
+            .unwrap();
     let found = remote.image("web").unwrap();
     assert_eq!(found.id, image.id);
     let mut read = vec![0; bytes.len()];

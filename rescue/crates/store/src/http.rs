@@ -5,12 +5,16 @@
 //! `snap/index.json`, a JSON array of names in `snap/`.
 
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
+use crate::trust::{refusal, refusal_while_reading};
+use crate::web::{PATIENCE, Silence, Web};
 use crate::{Error, Result, Store, names};
 
 const LISTED_FOLDER: &str = "snap/";
@@ -18,7 +22,9 @@ const LISTING: &str = "snap/index.json";
 const MAX_LISTING: u64 = 64 << 20;
 /// Waits between tries. A server that restarts is back within this time; one
 /// that is gone is reported after it.
-const BACK_OFF_MS: [u64; 5] = [100, 300, 1000, 2000, 4000];
+const BACK_OFF_MS: [u32; 5] = [100, 300, 1000, 2000, 4000];
+/// Between later tries, while a server is waited for.
+const LONGEST_WAIT_MS: u32 = 4000;
 /// A server that ignores ranges sends everything from the start; what ends
 /// within this many bytes is read that way, the rest is refused.
 const MAX_SKIPPED: u64 = 4 << 20;
@@ -28,41 +34,76 @@ const MAX_SKIPPED: u64 = 4 << 20;
 pub struct HttpStore {
     base: String,
     agent: Agent,
+    silence: Arc<Silence>,
+    /// Whether the server has answered once: from then on its silence is
+    /// waited out, up to [`PATIENCE`].
+    answered: AtomicBool,
+    patience: Duration,
+    /// What one of [`BACK_OFF_MS`] stands for.
+    millisecond: Duration,
 }
 
 /// Why one try failed.
 enum Failure {
-    /// May work the next time.
+    /// May work the next time: the server answered, but not well.
     Passing(String),
+    /// The server did not answer: a cable is out, it starts again.
+    Silent(String),
+    /// One of the two does not trust the other.
+    Untrusted(String),
     /// Will not.
     Lasting(Error),
 }
 
 impl From<ureq::Error> for Failure {
     fn from(error: ureq::Error) -> Self {
-        Self::Passing(error.to_string())
+        if let Some(words) = refusal(&error) {
+            return Self::Untrusted(words);
+        }
+        match error {
+            ureq::Error::Io(_)
+            | ureq::Error::Timeout(_)
+            | ureq::Error::ConnectionFailed
+            | ureq::Error::HostNotFound => Self::Silent(error.to_string()),
+            _ => Self::Passing(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        if let Some(words) = refusal_while_reading(&error) {
+            return Self::Untrusted(words);
+        }
+        match error.kind() {
+            ErrorKind::UnexpectedEof => Self::Passing("the connection ended early".to_owned()),
+            _ => Self::Silent(error.to_string()),
+        }
     }
 }
 
 type Try<T> = std::result::Result<T, Failure>;
 
 impl HttpStore {
-    /// The store below `address` ("http://server/backups").
-    #[must_use]
-    pub fn new(address: &str) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .user_agent("rescue")
-            .timeout_connect(Some(Duration::from_secs(10)))
-            .timeout_recv_response(Some(Duration::from_secs(30)))
-            .timeout_per_read(Some(Duration::from_secs(30)))
-            .max_idle_connections(64)
-            .max_idle_connections_per_host(64)
-            .build();
-        Self {
-            base: address.trim_end_matches('/').to_owned(),
-            agent: config.into(),
+    /// The store below `address` ("https://server/backups"), reached by `web`.
+    ///
+    /// # Errors
+    /// [`Error::Unreachable`] when the certificates of `web` cannot be used.
+    pub fn new(address: &str, web: &Web) -> Result<Self> {
+        let base = address.trim_end_matches('/').to_owned();
+        match web.agent() {
+            Ok(agent) => Ok(Self {
+                base,
+                agent,
+                silence: Arc::clone(&web.silence),
+                answered: AtomicBool::new(false),
+                patience: PATIENCE,
+                millisecond: Duration::from_millis(1),
+            }),
+            Err(error) => Err(Error::Unreachable {
+                location: without_password(&base),
+                reason: error.to_string(),
+            }),
         }
     }
 
@@ -80,26 +121,48 @@ impl HttpStore {
 
     fn unreachable(&self, reason: String) -> Error {
         Error::Unreachable {
-            location: self.base.clone(),
+            location: self.location(),
             reason,
         }
     }
 
-    /// Tries until it works, fails for good, or the waits are used up.
+    /// Tries until it works, fails for good, or the waits are used up. A server
+    /// that answered before is waited for much longer when it falls silent.
     fn retry<T>(&self, mut attempt: impl FnMut() -> Try<T>) -> Result<T> {
-        let mut waits = BACK_OFF_MS.iter();
+        let (started, mut tries) = (Instant::now(), 0_usize);
         loop {
-            let reason = match attempt() {
-                Ok(value) => return Ok(value),
-                Err(Failure::Lasting(error)) => return Err(error),
-                Err(Failure::Passing(reason)) => reason,
+            let (reason, silent) = match attempt() {
+                Ok(value) => {
+                    self.heard();
+                    return Ok(value);
+                }
+                Err(Failure::Lasting(error)) => {
+                    self.heard();
+                    return Err(error);
+                }
+                Err(Failure::Untrusted(reason)) => return Err(self.unreachable(reason)),
+                Err(Failure::Passing(reason)) => (reason, false),
+                Err(Failure::Silent(reason)) => (reason, true),
             };
-            let Some(wait) = waits.next() else {
-                let tries = BACK_OFF_MS.len() + 1;
-                return Err(self.unreachable(format!("{reason} (tried {tries} times)")));
+            let wait = BACK_OFF_MS.get(tries);
+            tries = tries.saturating_add(1);
+            let waits = silent && self.answered.load(Ordering::Relaxed);
+            let wait = match wait {
+                Some(wait) => *wait,
+                None if waits && started.elapsed() < self.patience => LONGEST_WAIT_MS,
+                None => return Err(self.unreachable(gave_up(&reason, tries, started.elapsed()))),
             };
-            sleep(Duration::from_millis(*wait));
+            if waits {
+                self.silence.begins(&reason);
+            }
+            sleep(self.millisecond.saturating_mul(wait));
         }
+    }
+
+    /// The server answered.
+    fn heard(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+        self.silence.ends();
     }
 
     /// Sorts out the statuses that mean the same for every request.
@@ -110,11 +173,18 @@ impl HttpStore {
         }
         if status == StatusCode::NOT_FOUND || status == StatusCode::GONE {
             return Err(Failure::Lasting(Error::NotFound {
-                location: self.base.clone(),
+                location: self.location(),
                 name: name.to_owned(),
             }));
         }
-        let reason = format!("{name}: the server answered {status}");
+        let mut reason = format!("{name}: the server answered {status}");
+        if status == StatusCode::BAD_REQUEST && self.base.starts_with("https://") {
+            // What nginx says to one who shows no certificate, or a wrong one.
+            reason.push_str(
+                "; it may want to know who asks: give --client-cert and --client-key (`client-cert` \
+                 and `client-key` in the plan), signed by an authority that it trusts",
+            );
+        }
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Failure::Passing(reason));
         }
@@ -129,7 +199,7 @@ impl HttpStore {
         let part = content_range(&response);
         let short = |size| {
             Failure::Lasting(Error::ShortObject {
-                location: self.base.clone(),
+                location: self.location(),
                 name: name.to_owned(),
                 size,
                 expected,
@@ -178,7 +248,7 @@ impl HttpStore {
         match std::io::copy(&mut { skipped }, &mut std::io::sink()) {
             Ok(len) if len == offset => Ok(()),
             Ok(_) => Err(Failure::Passing("the connection ended early".to_owned())),
-            Err(error) => Err(Failure::Passing(error.to_string())),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -187,7 +257,7 @@ impl HttpStore {
         let mut response = self.checked(name, response)?;
         let too_large = |size| {
             Failure::Lasting(Error::TooLarge {
-                location: self.base.clone(),
+                location: self.location(),
                 name: name.to_owned(),
                 size,
                 cap,
@@ -204,7 +274,7 @@ impl HttpStore {
             .as_reader()
             .take(limit)
             .read_to_end(&mut bytes)
-            .map_err(|e| Failure::Passing(e.to_string()))?;
+            .map_err(Failure::from)?;
         let found = bytes.len() as u64;
         if found > cap {
             return Err(too_large(found));
@@ -226,6 +296,29 @@ impl HttpStore {
     }
 }
 
+fn gave_up(reason: &str, tries: usize, after: Duration) -> String {
+    match after.as_secs() {
+        60.. => format!("{reason} (no answer for {} min)", after.as_secs() / 60),
+        _ => format!("{reason} (tried {tries} times)"),
+    }
+}
+
+/// The address as it may be shown.
+fn without_password(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return address.to_owned();
+    };
+    let (authority, path) = match rest.find('/') {
+        Some(at) => rest.split_at_checked(at).unwrap_or((rest, "")),
+        None => (rest, ""),
+    };
+    let Some((user, host)) = authority.rsplit_once('@') else {
+        return address.to_owned();
+    };
+    let name = user.split(':').next().unwrap_or_default();
+    format!("{scheme}://{name}@{host}{path}")
+}
+
 /// Reads exactly `buf.len()` bytes of the body.
 fn read_body(response: &mut Response<Body>, buf: &mut [u8]) -> Try<()> {
     let mut reader = response.body_mut().as_reader();
@@ -239,7 +332,7 @@ fn read_body(response: &mut Response<Body>, buf: &mut [u8]) -> Try<()> {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
             Err(Failure::Passing("the connection ended early".to_owned()))
         }
-        Err(error) => Err(Failure::Passing(error.to_string())),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -272,7 +365,7 @@ fn parse_range(text: &str) -> Option<ContentRange> {
 
 impl Store for HttpStore {
     fn location(&self) -> String {
-        self.base.clone()
+        without_password(&self.base)
     }
 
     fn get(&self, name: &str, cap: u64) -> Result<Vec<u8>> {
@@ -328,7 +421,7 @@ impl Store for HttpStore {
 impl HttpStore {
     fn read_only(&self, name: &str) -> Error {
         Error::ReadOnly {
-            location: self.base.clone(),
+            location: self.location(),
             name: name.to_owned(),
         }
     }
@@ -337,6 +430,52 @@ impl HttpStore {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn store(patience: Duration) -> HttpStore {
+        let mut store = HttpStore::new("https://me:secret@h/r", &Web::default()).unwrap();
+        store.patience = patience;
+        store.millisecond = Duration::from_micros(10);
+        store
+    }
+
+    #[test]
+    fn passwords_are_not_told() {
+        assert_eq!(store(PATIENCE).location(), "https://me@h/r");
+        assert_eq!(without_password("http://h/a@b"), "http://h/a@b");
+    }
+
+    #[test]
+    fn a_server_that_falls_silent_is_waited_for_and_one_never_heard_is_not() {
+        let store = store(Duration::from_secs(20));
+        let gone = || -> Try<()> { Err(Failure::Silent("no route".to_owned())) };
+        store.heard();
+        let mut tries = 0;
+        let late = store.retry(|| {
+            tries += 1;
+            if tries <= BACK_OFF_MS.len() + 1 {
+                return gone();
+            }
+            assert!(store.silence.now().is_some(), "the silence is known");
+            Ok(())
+        });
+        late.unwrap();
+        assert!(store.silence.now().is_none(), "it is over");
+        let other = self::store(PATIENCE);
+        let error = other.retry(gone).unwrap_err().to_string();
+        assert!(error.contains("tried 6 times"), "{error}");
+        assert!(other.silence.now().is_none());
+    }
+
+    #[test]
+    fn mistrust_is_not_tried_again() {
+        let mut tries = 0;
+        let error = store(PATIENCE).retry(|| -> Try<()> {
+            tries += 1;
+            Err(Failure::Untrusted("expired".to_owned()))
+        });
+        assert_eq!(tries, 1);
+        assert!(error.unwrap_err().to_string().contains("expired"));
+    }
 
     #[test]
     fn content_ranges() {

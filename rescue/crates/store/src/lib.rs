@@ -12,12 +12,15 @@ mod http;
 mod memory;
 mod names;
 mod post;
+mod trust;
+mod web;
 
 pub use dir::DirStore;
 pub use error::{Error, Result};
 pub use http::HttpStore;
 pub use memory::MemoryStore;
 pub use post::{Answer, post_json};
+pub use web::{BadPem, Silence, Web};
 
 use std::path::Path;
 use std::sync::Arc;
@@ -66,14 +69,15 @@ pub trait Store: Send + Sync {
     fn delete(&self, name: &str) -> Result<()>;
 }
 
-/// The store at `location`: "http://…", "file://…", or a folder's path.
+/// The store at `location`: "https://…", "http://…", "file://…", or a folder's
+/// path. Web servers are reached by `web`.
 ///
 /// # Errors
-/// [`Error::Unreachable`] for an address that cannot work or a folder that
-/// is not there.
-pub fn open(location: &str) -> Result<Arc<dyn Store>> {
+/// [`Error::Unreachable`] for an address that cannot work, certificates that
+/// cannot be used, or a folder that is not there.
+pub fn open(location: &str, web: &Web) -> Result<Arc<dyn Store>> {
     match place(location)? {
-        Place::Web(address) => Ok(Arc::new(HttpStore::new(address))),
+        Place::Web(address) => Ok(Arc::new(HttpStore::new(address, web)?)),
         Place::Folder(path) => Ok(Arc::new(DirStore::open(path)?)),
     }
 }
@@ -103,7 +107,7 @@ fn place(location: &str) -> Result<Place<'_>> {
         location: location.to_owned(),
         reason: reason.to_owned(),
     };
-    if location.starts_with("http://") {
+    if location.starts_with("http://") || location.starts_with("https://") {
         return Ok(Place::Web(location));
     }
     if let Some(path) = location.strip_prefix("file://") {
@@ -114,12 +118,12 @@ fn place(location: &str) -> Result<Place<'_>> {
     }
     if let Some((scheme, _)) = location.split_once("://") {
         return Err(unreachable(&format!(
-            "{scheme}:// is not supported; use http://, file://, or a path \
+            "{scheme}:// is not supported; use https://, http://, file://, or a path \
              (NFS and SMB shares are mounted first)"
         )));
     }
     if location.is_empty() {
-        return Err(unreachable("expected a folder or an http:// address"));
+        return Err(unreachable("expected a folder or an https:// address"));
     }
     Ok(Place::Folder(Path::new(location)))
 }

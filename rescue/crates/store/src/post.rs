@@ -3,7 +3,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::{Error, HttpStore, Result, Store};
+use crate::trust::refusal;
+use crate::{Error, HttpStore, Result, Store, Web};
 
 /// Waits between tries when the server cannot be reached, in seconds.
 const WAITS: [u64; 3] = [1, 2, 4];
@@ -19,9 +20,9 @@ pub struct Answer {
 /// again a few times; one that answers is not, whatever it says.
 ///
 /// # Errors
-/// [`Error::Unreachable`] when no try reached it.
-pub fn post_json(address: &str, json: &[u8]) -> Result<Answer> {
-    let store = HttpStore::new(address);
+/// [`Error::Unreachable`] when no try reached it, or one does not trust the other.
+pub fn post_json(address: &str, json: &[u8], web: &Web) -> Result<Answer> {
+    let store = HttpStore::new(address, web)?;
     let mut waits = WAITS.iter();
     loop {
         let sent = store
@@ -34,7 +35,13 @@ pub fn post_json(address: &str, json: &[u8]) -> Result<Answer> {
                 let status = response.status().as_u16();
                 return Ok(Answer { status });
             }
-            Err(error) => error.to_string(),
+            Err(error) => match refusal(&error) {
+                Some(reason) => {
+                    let location = store.location();
+                    return Err(Error::Unreachable { location, reason });
+                }
+                None => error.to_string(),
+            },
         };
         let Some(wait) = waits.next() else {
             return Err(Error::Unreachable {

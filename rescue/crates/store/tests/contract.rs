@@ -107,7 +107,7 @@ fn a_folder_is_made_only_when_asked_and_only_one_level() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("repo");
     assert!(matches!(
-        store::open(missing.to_str().unwrap()),
+        store::open(missing.to_str().unwrap(), &store::Web::default()),
         Err(Error::Unreachable { .. })
     ));
     assert!(!missing.exists());
@@ -122,8 +122,8 @@ fn a_folder_is_made_only_when_asked_and_only_one_level() {
 
 #[test]
 fn addresses_that_cannot_work_are_refused_with_a_reason() {
-    for bad in ["", "https://host/x", "s3://bucket", "file://relative"] {
-        let error = store::open(bad).err().unwrap();
+    for bad in ["", "s3://bucket", "file://relative"] {
+        let error = store::open(bad, &store::Web::default()).err().unwrap();
         assert!(matches!(error, Error::Unreachable { .. }), "{bad}: {error}");
     }
     assert!(matches!(

@@ -137,7 +137,7 @@ fn range(store: &HttpStore, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
 #[test]
 fn objects_ranges_and_sizes_come_over_one_connection() {
     let server = serve(Habit::Good, &objects());
-    let store = HttpStore::new(&server.address);
+    let store = HttpStore::new(&server.address, &store::Web::default()).unwrap();
     assert_eq!(store.get("config", 100).unwrap(), b"configuration");
     assert_eq!(store.size("packs/ab/ab.pack").unwrap(), 6_000_000);
     let expected: Vec<u8> = (5_000_000..5_000_100u32).map(|i| (i % 251) as u8).collect();
@@ -149,7 +149,7 @@ fn objects_ranges_and_sizes_come_over_one_connection() {
 #[test]
 fn what_is_not_there_or_too_short_is_told_apart() {
     let server = serve(Habit::Good, &objects());
-    let store = HttpStore::new(&server.address);
+    let store = HttpStore::new(&server.address, &store::Web::default()).unwrap();
     assert!(matches!(
         store.get("nothing", 9),
         Err(Error::NotFound { .. })
@@ -175,7 +175,7 @@ fn what_is_not_there_or_too_short_is_told_apart() {
 #[test]
 fn a_server_without_ranges_serves_small_objects_and_is_refused_for_large_ones() {
     let server = serve(Habit::NoRanges, &objects());
-    let store = HttpStore::new(&server.address);
+    let store = HttpStore::new(&server.address, &store::Web::default()).unwrap();
     let expected: Vec<u8> = (1000..1100u32).map(|i| (i % 251) as u8).collect();
     assert_eq!(range(&store, 1000, 100).unwrap(), expected);
     let error = range(&store, 5_000_000, 100).unwrap_err().to_string();
@@ -193,7 +193,7 @@ fn a_server_without_ranges_serves_small_objects_and_is_refused_for_large_ones() 
 fn torn_connections_and_busy_servers_are_tried_again() {
     for habit in [Habit::Torn(2), Habit::Busy(2)] {
         let server = serve(habit, &objects());
-        let store = HttpStore::new(&server.address);
+        let store = HttpStore::new(&server.address, &store::Web::default()).unwrap();
         assert_eq!(range(&store, 0, 3).unwrap(), [0, 1, 2], "{habit:?}");
         assert_eq!(store.get("config", 100).unwrap(), b"configuration");
     }
@@ -204,7 +204,10 @@ fn a_server_that_is_gone_is_reported_with_its_address() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let error = HttpStore::new(&address).get("config", 10).unwrap_err();
+    let error = HttpStore::new(&address, &store::Web::default())
+        .unwrap()
+        .get("config", 10)
+        .unwrap_err();
     assert!(matches!(error, Error::Unreachable { .. }));
     let text = error.to_string();
     assert!(
@@ -216,6 +219,9 @@ fn a_server_that_is_gone_is_reported_with_its_address() {
 #[test]
 fn an_address_without_repository_says_so() {
     let server = serve(Habit::Good, &[]);
-    let error = HttpStore::new(&server.address).list("snap/").unwrap_err();
+    let error = HttpStore::new(&server.address, &store::Web::default())
+        .unwrap()
+        .list("snap/")
+        .unwrap_err();
     assert!(error.to_string().contains("snap/index.json"), "{error}");
 }

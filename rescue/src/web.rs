@@ -1,0 +1,195 @@
+//! Reaching web servers as the operator or the plan says, and telling when one
+//! falls silent.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Deserializer};
+use store::{Silence, Web};
+
+use crate::event::{Event, Sink};
+
+/// No file of certificates is larger than this many bytes.
+const LARGEST: u64 = 1 << 20;
+/// How often is looked whether the server is silent.
+const TICK: Duration = Duration::from_millis(500);
+/// Between reminders that it still is.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// Whom to trust on https:// addresses, and who to be there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct Access {
+    /// For https://: trust only servers whose certificate this authority (a PEM file) signed;
+    /// if not given, the authorities that browsers trust.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<Pem>,
+
+    /// For https:// servers that ask who you are: your certificate and its chain (a PEM file).
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub client_cert: Option<Pem>,
+
+    /// The key of --client-cert (a PEM file, not encrypted).
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<Pem>,
+}
+
+impl Access {
+    /// With the files read, as the store takes it.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or holds something else.
+    pub fn web(&self) -> anyhow::Result<Web> {
+        let trust = self.ca.as_ref().map(Pem::read).transpose()?;
+        let identity = match (&self.client_cert, &self.client_key) {
+            (Some(certificate), Some(key)) => Some((certificate.read()?, key.read()?)),
+            (None, None) => None,
+            _ => bail!("a client certificate needs its key: give client-cert and client-key"),
+        };
+        let web = Web {
+            trust,
+            identity,
+            ..Web::default()
+        };
+        web.check().context("preparing to speak TLS")?;
+        Ok(web)
+    }
+}
+
+/// A file of certificates or keys, or its text.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Pem {
+    /// A file.
+    File(PathBuf),
+    /// "-----BEGIN …".
+    Text(String),
+}
+
+impl Pem {
+    fn read(&self) -> anyhow::Result<Vec<u8>> {
+        let path = match self {
+            Self::Text(text) => return Ok(text.clone().into_bytes()),
+            Self::File(path) => path,
+        };
+        let mut bytes = Vec::new();
+        let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+        file.take(LARGEST.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("reading {}", path.display()))?;
+        if bytes.len() as u64 > LARGEST {
+            bail!("{} is no PEM file: it is larger than 1 MiB", path.display());
+        }
+        Ok(bytes)
+    }
+}
+
+impl std::fmt::Debug for Pem {
+    /// Without the text, which may be a private key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Text(_) => f.write_str("Text(…)"),
+        }
+    }
+}
+
+impl FromStr for Pem {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.trim_start().starts_with("-----BEGIN ") {
+            true => Self::Text(text.to_owned()),
+            false => Self::File(PathBuf::from(text)),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Pem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let Ok(pem) = text.parse();
+        Ok(pem)
+    }
+}
+
+/// Does `work`, and tells `sink` meanwhile when the repository's server falls
+/// silent and when it answers again.
+pub fn watched<T>(silence: &Silence, sink: &dyn Sink, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (over, is_over) = channel::<()>();
+        scope.spawn(move || tell(silence, sink, &is_over));
+        let result = work();
+        drop(over);
+        result
+    })
+}
+
+fn tell(silence: &Silence, sink: &dyn Sink, is_over: &Receiver<()>) {
+    let mut told: Option<Duration> = None;
+    while is_over.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+        match (silence.now(), told) {
+            (Some((since, reason)), None) => {
+                sink.emit(Event::Warning {
+                    text: format!(
+                        "the repository's server does not answer ({reason}). It is waited for, \
+                         and the work goes on by itself when it is back: look after the network \
+                         cable, the switch and the server"
+                    ),
+                });
+                told = Some(since);
+            }
+            (Some((since, _)), Some(last)) if since > last.saturating_add(REMINDER) => {
+                let text = format!("still no answer after {} s", since.as_secs());
+                sink.emit(Event::Warning { text });
+                told = Some(since);
+            }
+            (None, Some(_)) => {
+                let text = "the repository's server answers again: going on".to_owned();
+                sink.emit(Event::Note { text });
+                told = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_told_from_a_file_and_never_shown() {
+        let text: Pem = "\n-----BEGIN PRIVATE KEY-----\nsecret".parse().unwrap();
+        assert!(matches!(text, Pem::Text(_)));
+        assert!(!format!("{text:?}").contains("secret"));
+        let file: Pem = "/etc/ca.pem".parse().unwrap();
+        assert_eq!(file, Pem::File("/etc/ca.pem".into()));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_before_any_request() {
+        let access = |ca: &str| Access {
+            ca: Some(ca.parse().unwrap()),
+            ..Access::default()
+        };
+        let error = format!("{:#}", access("/no/such/file").web().unwrap_err());
+        assert!(error.contains("/no/such/file"), "{error}");
+        let error = format!(
+            "{:#}",
+            access("-----BEGIN NONSENSE-----").web().unwrap_err()
+        );
+        assert!(error.contains("the CA file"), "{error}");
+        let lonely = Access {
+            client_cert: Some("/x".parse().unwrap()),
+            ..Access::default()
+        };
+        assert!(lonely.web().unwrap_err().to_string().contains("client-key"));
+        assert!(Access::default().web().is_ok());
+    }
+}
