@@ -35,10 +35,11 @@ const MODULES: &[&str] = &[
 
 /// The kernel's words in every entry: messages on the screen and on the first
 /// serial line, where there is one.
-const CONSOLES: &str = "console=tty0 console=ttyS0,115200";
+const CONSOLES: &str = "console=tty0 console=ttyS0,115200 rootfstype=ramfs";
 
 /// [`CONSOLES`], and few messages of the kernel.
-pub(crate) const QUIET: &str = "console=tty0 console=ttyS0,115200 quiet loglevel=4";
+pub(crate) const QUIET: &str =
+    "console=tty0 console=ttyS0,115200 rootfstype=ramfs quiet loglevel=4";
 
 /// Path on the ISO of an empty file that no other medium has.
 pub(crate) fn marker(volume: &str) -> String {

@@ -133,6 +133,12 @@ impl Machine {
         }
     }
 
+    /// How it starts.
+    #[must_use]
+    pub fn firmware(&self) -> Firmware {
+        self.firmware
+    }
+
     /// Memory in MiB.
     #[must_use]
     pub fn memory_mib(mut self, mib: u32) -> Self {

@@ -2,7 +2,7 @@
 
 use crate::{make_volume, medium, outcome};
 use anyhow::{Context, Result, bail, ensure};
-use qemu::{Bus, Disk, Exit, Machine, Vm};
+use qemu::{Bus, Disk, Exit, Firmware, Machine, Vm};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,8 +75,13 @@ impl Unattended {
         let volume = Disk::raw(self.volume()?)
             .bus(Bus::VirtioBlk)
             .serial("RESCUE-VOLUME");
+        // UEFI itself leaves GRUB too little of 256 MiB.
+        let memory = match machine.firmware() {
+            Firmware::Bios => 256,
+            _ => 384,
+        };
         let machine = machine
-            .memory_mib(512)
+            .memory_mib(memory)
             .cdrom(medium()?)
             .disk(target.serial(TARGET))
             .disk(volume.never_boots().throw_away_writes())

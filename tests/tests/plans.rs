@@ -23,12 +23,12 @@ fn plan(web: &Web) -> String {
 fn boot(folder: &Path, web: &Web, target: &Path) -> Result<Vm> {
     let (kernel, initrd) = boot_files(folder)?;
     let words = format!(
-        "console=ttyS0 quiet rescue.ui=line rescue.config={}/plans/",
+        "console=ttyS0 rootfstype=ramfs quiet rescue.ui=line rescue.config={}/plans/",
         web.url_for_guest()
     );
     let disk = Disk::raw(target).bus(Bus::VirtioBlk).serial("T");
     let machine = Machine::new(Firmware::Bios)
-        .memory_mib(512)
+        .memory_mib(256)
         .kernel(kernel, Some(initrd), &words)
         .nic(Nic::new(NicModel::Virtio))
         .disk(disk.never_boots())
