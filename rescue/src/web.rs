@@ -1,17 +1,14 @@
 //! Reaching web servers as the operator or the plan says, and telling when one
 //! falls silent.
 
-use std::convert::Infallible;
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use serde::{Deserialize, Deserializer};
+use site::plan::{Pem, Restore};
 use store::{Silence, Web};
 
 use crate::event::{Event, Sink};
@@ -40,15 +37,25 @@ pub struct Access {
     pub client_key: Option<Pem>,
 }
 
+impl From<&Restore> for Access {
+    fn from(wanted: &Restore) -> Self {
+        Self {
+            ca: wanted.ca.clone(),
+            client_cert: wanted.client_cert.clone(),
+            client_key: wanted.client_key.clone(),
+        }
+    }
+}
+
 impl Access {
     /// With the files read, as the store takes it.
     ///
     /// # Errors
     /// When a file cannot be read, or holds something else.
     pub fn web(&self) -> anyhow::Result<Web> {
-        let trust = self.ca.as_ref().map(Pem::read).transpose()?;
+        let trust = self.ca.as_ref().map(read).transpose()?;
         let identity = match (&self.client_cert, &self.client_key) {
-            (Some(certificate), Some(key)) => Some((certificate.read()?, key.read()?)),
+            (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
             (None, None) => None,
             _ => bail!("a client certificate needs its key: give client-cert and client-key"),
         };
@@ -62,60 +69,21 @@ impl Access {
     }
 }
 
-/// A file of certificates or keys, or its text.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Pem {
-    /// A file.
-    File(PathBuf),
-    /// "-----BEGIN …".
-    Text(String),
-}
-
-impl Pem {
-    fn read(&self) -> anyhow::Result<Vec<u8>> {
-        let path = match self {
-            Self::Text(text) => return Ok(text.clone().into_bytes()),
-            Self::File(path) => path,
-        };
-        let mut bytes = Vec::new();
-        let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-        file.take(LARGEST.saturating_add(1))
-            .read_to_end(&mut bytes)
-            .with_context(|| format!("reading {}", path.display()))?;
-        if bytes.len() as u64 > LARGEST {
-            bail!("{} is no PEM file: it is larger than 1 MiB", path.display());
-        }
-        Ok(bytes)
+/// The text of a file of certificates or keys.
+fn read(pem: &Pem) -> anyhow::Result<Vec<u8>> {
+    let path = match pem {
+        Pem::Text(text) => return Ok(text.clone().into_bytes()),
+        Pem::File(path) => path,
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    file.take(LARGEST.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("reading {}", path.display()))?;
+    if bytes.len() as u64 > LARGEST {
+        bail!("{} is no PEM file: it is larger than 1 MiB", path.display());
     }
-}
-
-impl std::fmt::Debug for Pem {
-    /// Without the text, which may be a private key.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => f.debug_tuple("File").field(path).finish(),
-            Self::Text(_) => f.write_str("Text(…)"),
-        }
-    }
-}
-
-impl FromStr for Pem {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match text.trim_start().starts_with("-----BEGIN ") {
-            true => Self::Text(text.to_owned()),
-            false => Self::File(PathBuf::from(text)),
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Pem {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let Ok(pem) = text.parse();
-        Ok(pem)
-    }
+    Ok(bytes)
 }
 
 /// Does `work`, and tells `sink` meanwhile when the repository's server falls
@@ -162,15 +130,6 @@ fn tell(silence: &Silence, sink: &dyn Sink, is_over: &Receiver<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_is_told_from_a_file_and_never_shown() {
-        let text: Pem = "\n-----BEGIN PRIVATE KEY-----\nsecret".parse().unwrap();
-        assert!(matches!(text, Pem::Text(_)));
-        assert!(!format!("{text:?}").contains("secret"));
-        let file: Pem = "/etc/ca.pem".parse().unwrap();
-        assert_eq!(file, Pem::File("/etc/ca.pem".into()));
-    }
 
     #[test]
     fn what_cannot_work_is_refused_before_any_request() {

@@ -4,22 +4,18 @@
 //! An unattended restore never guesses: exactly one disk must fit its plan,
 //! and a disk that already carries the machine is not restored again.
 
-pub mod address;
 pub mod find;
 pub mod machine;
 pub mod once;
-pub mod place;
-pub mod plan;
 pub mod report;
 pub mod run;
-pub mod size;
 pub mod target;
 
 use crate::exit::Code;
 
-pub use place::Place;
-pub use plan::{OnFailure, Plan, PlanError, Then};
+// `imagebuilder customize` checks plans too, so they are read in the crate `site`.
 pub use run::NotDone;
+pub use site::plan::{self, OnFailure, Place, Plan, PlanError, Then, address, place, size};
 pub use target::TargetError;
 
 /// The exit code of an error of this module.

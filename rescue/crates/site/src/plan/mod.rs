@@ -2,10 +2,17 @@
 
 use serde::Deserialize;
 
-use super::address::Address;
-use super::place::Place;
-use super::size::Size;
-use crate::web::{Access, Pem};
+pub mod address;
+pub mod pem;
+pub mod place;
+pub mod size;
+
+pub use address::Address;
+pub use pem::Pem;
+pub use place::Place;
+pub use size::Size;
+
+use crate::text;
 
 /// No plan is larger than this many bytes.
 pub const LARGEST: u64 = 64 << 10;
@@ -28,7 +35,7 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Once {
-    /// Asked (POST) right before the first write; see [`super::once`].
+    /// Asked (POST) right before the first write; the answer must be a yes.
     pub claim: Address,
 }
 
@@ -36,7 +43,7 @@ pub struct Once {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ReportTo {
-    /// Gets the report (POST, JSON); see [`super::report`].
+    /// Gets the report (POST, JSON).
     pub url: Address,
 }
 
@@ -73,18 +80,6 @@ pub struct Restore {
     /// What the machine does when it did not.
     #[serde(default)]
     pub on_failure: OnFailure,
-}
-
-impl Restore {
-    /// How web servers are reached.
-    #[must_use]
-    pub fn access(&self) -> Access {
-        Access {
-            ca: self.ca.clone(),
-            client_cert: self.client_cert.clone(),
-            client_key: self.client_key.clone(),
-        }
-    }
 }
 
 fn latest() -> String {
@@ -187,12 +182,9 @@ pub enum PlanError {
 /// # Errors
 /// [`PlanError`], with the line it is about.
 pub fn parse(file: &str, text: &str) -> Result<Plan, PlanError> {
-    let plan: Plan = toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| line(text, span.start));
-        PlanError::Wrong {
-            place: line.map_or(file.to_owned(), |n| format!("{file}, line {n}")),
-            what: error.message().to_owned(),
-        }
+    let plan: Plan = text::read(file, text).map_err(|wrong| PlanError::Wrong {
+        place: wrong.place,
+        what: wrong.what,
     })?;
     if plan.target.is_empty() {
         return Err(PlanError::NoTarget {
@@ -200,16 +192,6 @@ pub fn parse(file: &str, text: &str) -> Result<Plan, PlanError> {
         });
     }
     Ok(plan)
-}
-
-/// The number of the line that holds byte `at`.
-fn line(text: &str, at: usize) -> usize {
-    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
-    before
-        .iter()
-        .filter(|b| **b == b'\n')
-        .count()
-        .saturating_add(1)
 }
 
 #[cfg(test)]
@@ -242,7 +224,7 @@ min-size = "100 GiB"
 
     #[test]
     fn the_example_of_the_document_is_a_plan() {
-        let document = include_str!("../../../docs/UNATTENDED.md");
+        let document = include_str!("../../../../../docs/UNATTENDED.md");
         let example = document.split("```toml\n").nth(1).unwrap();
         let example = example.split("```").next().unwrap().replace("\n# ", "\n");
         let plan = parse("docs/UNATTENDED.md", &example).unwrap();
