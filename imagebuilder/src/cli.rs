@@ -31,7 +31,7 @@ pub(crate) enum Command {
     Usb(UsbArgs),
     /// Build a folder for network boot: TFTP, HTTP, iPXE, UEFI HTTP boot
     Pxe(PxeArgs),
-    /// List what an ISO holds and how large it is, by reading it
+    /// List what a medium holds and how large it is, by reading it
     Inspect(InspectArgs),
 }
 
@@ -148,9 +148,9 @@ pub(crate) const EPOCH: u32 = 1_735_689_600;
 
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
-    /// The ISO, or the USB stick it was written to
-    #[arg(value_name = "ISO")]
-    pub(crate) iso: PathBuf,
+    /// An ISO, an image for a stick, a stick, or a folder for network boot
+    #[arg(value_name = "MEDIUM")]
+    pub(crate) medium: PathBuf,
 
     /// Print JSON
     #[arg(long)]

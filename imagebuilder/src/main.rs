@@ -15,6 +15,7 @@ mod iso;
 mod iso9660;
 mod kernel;
 mod layers;
+mod medium;
 mod parts;
 mod publish;
 mod pxe;

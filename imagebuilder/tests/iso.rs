@@ -415,7 +415,7 @@ fn inspect_refuses_what_is_no_iso() {
     fs::write(&file, vec![0; 1 << 20]).unwrap();
     let message = refused(&["inspect", file.to_str().unwrap()]);
     assert!(
-        message.contains("no ISO 9660: sector 16 lacks 'CD001'"),
+        message.contains("no ISO 9660: sector 16 lacks 'CD001'; nor: it has no EFI system"),
         "{message}"
     );
 }

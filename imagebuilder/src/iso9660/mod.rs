@@ -96,19 +96,6 @@ impl<R: ReadAt> Iso<R> {
         Ok(out)
     }
 
-    /// The bytes of `file`, if it is no larger than `cap`.
-    pub(crate) fn read(&self, file: &IsoFile, cap: u64) -> Result<Vec<u8>> {
-        if file.size > cap {
-            bail!(
-                "{} is {} bytes long, at most {cap} make sense",
-                file.path,
-                file.size
-            );
-        }
-        read(&self.source, file.offset, file.size)
-            .with_context(|| format!("reading {} from the ISO", file.path))
-    }
-
     /// What the El Torito catalogue offers to boot.
     pub(crate) fn boot_entries(&self) -> Result<Vec<BootEntry>> {
         let Some(sector) = self.catalog else {
@@ -118,9 +105,9 @@ impl<R: ReadAt> Iso<R> {
         boot::parse_catalog(&read(&self.source, at, SECTOR)?)
     }
 
-    /// The FAT image that `entry` points to, as large as its own boot sector
-    /// says (the catalogue's size field has too few bits).
-    pub(crate) fn boot_image(&self, entry: &BootEntry) -> Result<Vec<u8>> {
+    /// Where the FAT image is that `entry` points to (offset and length), as
+    /// large as its own boot sector says (the catalogue's size field has too few bits).
+    pub(crate) fn boot_image_at(&self, entry: &BootEntry) -> Result<(u64, u64)> {
         let offset = u64::from(entry.sector) * SECTOR;
         let size = boot::fat_size(&read(&self.source, offset, 512)?)
             .with_context(|| format!("no FAT filesystem in sector {}", entry.sector))?;
@@ -130,12 +117,7 @@ impl<R: ReadAt> Iso<R> {
                 entry.sector
             );
         }
-        read(&self.source, offset, size)
-    }
-
-    /// What the first sectors offer when the ISO is written to a disk.
-    pub(crate) fn hybrid(&self) -> Result<Hybrid> {
-        Ok(boot::parse_hybrid(&read(&self.source, 0, 1024)?))
+        Ok((offset, size))
     }
 
     fn list(&self, folder: &IsoFile) -> Result<Vec<(IsoFile, bool)>> {
@@ -164,6 +146,11 @@ impl<R: ReadAt> Iso<R> {
         }
         Ok(out)
     }
+}
+
+/// What the first sectors of a disk (or of an ISO that is written to one) offer.
+pub(crate) fn hybrid(source: &impl ReadAt) -> Result<Hybrid> {
+    Ok(boot::parse_hybrid(&read(source, 0, 1024)?))
 }
 
 /// Volume id, size and root folder of a primary volume descriptor.

@@ -1,0 +1,136 @@
+//! `imagebuilder inspect`: what a medium holds, by reading it.
+
+mod text;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use initramfs::{EntryKind, MediumInfo, ModuleIndex, read_archives};
+use serde::Serialize;
+
+use crate::cli::InspectArgs;
+use crate::iso9660::{BootEntry, Hybrid};
+use crate::kernel;
+use crate::medium::{Form, Medium};
+
+/// What is in a medium; `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Contents {
+    form: Form,
+    /// By which the running system knows the medium it came from.
+    volume: String,
+    /// Bytes; of an ISO by its own account.
+    size: u64,
+    /// El Torito: boots as CD.
+    cd: Vec<BootEntry>,
+    /// First sectors: boots as disk.
+    disk: Option<Hybrid>,
+    kernel: Option<String>,
+    medium: Option<MediumInfo>,
+    /// Bytes by path.
+    files: BTreeMap<String, u64>,
+    /// Bytes by path on the EFI partition.
+    esp: BTreeMap<String, u64>,
+    layers: Vec<LayerContents>,
+    modules: usize,
+    aliases: usize,
+    config: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct LayerContents {
+    path: String,
+    packed: u64,
+    unpacked: u64,
+    files: usize,
+    /// Bytes by top folder, modules by their kernel folder.
+    folders: BTreeMap<String, u64>,
+}
+
+/// Prints what `args.medium` holds.
+pub(crate) fn run(args: &InspectArgs) -> Result<()> {
+    let medium = Medium::open(&args.medium)?;
+    let contents = read(&medium).with_context(|| format!("reading {}", args.medium.display()))?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&contents)?);
+    } else {
+        print!("{}", text::text(&contents));
+    }
+    Ok(())
+}
+
+fn read(medium: &Medium) -> Result<Contents> {
+    let mut out = Contents {
+        form: medium.form,
+        volume: String::new(),
+        size: medium.size,
+        cd: medium.boots.cd.clone(),
+        disk: medium.boots.disk,
+        kernel: None,
+        medium: None,
+        files: medium.files.clone(),
+        esp: medium.esp.clone(),
+        layers: Vec::new(),
+        modules: 0,
+        aliases: 0,
+        config: medium.files.contains_key("rescue.toml"),
+    };
+    for path in medium.files.keys() {
+        if !path.starts_with("boot/") {
+            continue;
+        }
+        let bytes = || medium.read(path).map(Option::unwrap_or_default);
+        if path == "boot/vmlinuz" {
+            out.kernel = Some(kernel::version(&bytes()?)?);
+        } else if path.contains(".cpio") {
+            let layer = read_layer(path, &bytes()?, &mut out);
+            out.layers
+                .push(layer.with_context(|| format!("reading {path}"))?);
+        }
+    }
+    let described = out.medium.as_ref().map(|medium| medium.volume.clone());
+    let volume = medium.volume.clone().or(described);
+    out.volume = volume.context("no layer has a medium.json: this is no rescue medium")?;
+    Ok(out)
+}
+
+fn read_layer(path: &str, bytes: &[u8], out: &mut Contents) -> Result<LayerContents> {
+    let mut layer = LayerContents {
+        path: path.to_owned(),
+        packed: bytes.len() as u64,
+        unpacked: 0,
+        files: 0,
+        folders: BTreeMap::new(),
+    };
+    for entry in read_archives(bytes)? {
+        if entry.kind != EntryKind::File {
+            continue;
+        }
+        let size = entry.data.len() as u64;
+        layer.files = layer.files.saturating_add(1);
+        layer.unpacked = layer.unpacked.saturating_add(size);
+        let folder = layer.folders.entry(folder_of(&entry.path)).or_default();
+        *folder = folder.saturating_add(size);
+        match entry.path.as_str() {
+            "etc/rescue/medium.json" => out.medium = Some(serde_json::from_slice(&entry.data)?),
+            "etc/rescue/modules.json" => {
+                let index: ModuleIndex = serde_json::from_slice(&entry.data)?;
+                out.modules = index.modules.len();
+                out.aliases = index.aliases.len();
+            }
+            _ => {}
+        }
+    }
+    Ok(layer)
+}
+
+/// "lib/modules/6.1/kernel/drivers/net/x/y.ko" is "modules: drivers/net".
+fn folder_of(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts[..] {
+        ["lib", "modules", _, "kernel", a, b, _, ..] => format!("modules: {a}/{b}"),
+        ["lib", "modules", _, "kernel", a, ..] => format!("modules: {a}"),
+        [top, _, ..] => top.to_owned(),
+        _ => path.to_owned(),
+    }
+}

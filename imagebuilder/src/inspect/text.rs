@@ -1,0 +1,87 @@
+//! What `imagebuilder inspect` shows to people.
+
+use disk::human_bytes;
+
+use super::Contents;
+use crate::iso9660::{Hybrid, Platform};
+use crate::medium::Form;
+use crate::report::Table;
+
+fn boots(contents: &Contents) -> String {
+    let cd = |platform| contents.cd.iter().any(|entry| entry.platform == platform);
+    let signed = contents
+        .esp
+        .keys()
+        .any(|path| path.eq_ignore_ascii_case("EFI/BOOT/mmx64.efi"));
+    let uefi = if signed {
+        "UEFI with Secure Boot (shim)"
+    } else {
+        "UEFI"
+    };
+    if contents.form == Form::Pxe {
+        return "from the network, by BIOS and UEFI with Secure Boot (shim)".to_owned();
+    }
+    let disk = |way: fn(&Hybrid) -> bool| contents.disk.as_ref().is_some_and(way);
+    let ways = [
+        (cd(Platform::Bios), "BIOS as CD"),
+        (disk(|d| d.bios), "BIOS as disk"),
+        (cd(Platform::Uefi), &format!("{uefi} as CD")),
+        (disk(|d| d.uefi), &format!("{uefi} as disk")),
+    ];
+    let ways: Vec<_> = ways
+        .iter()
+        .filter(|(can, _)| *can)
+        .map(|(_, way)| *way)
+        .collect();
+    if ways.is_empty() {
+        "in no way".to_owned()
+    } else {
+        ways.join(", ")
+    }
+}
+
+/// For people.
+pub(super) fn text(contents: &Contents) -> String {
+    let mut files = Table::default();
+    for (path, size) in &contents.files {
+        files.sized(path, *size, "");
+    }
+    let mut inner = String::new();
+    for layer in &contents.layers {
+        let mut folders = Table::default();
+        for (folder, size) in &layer.folders {
+            folders.sized(folder, *size, "");
+        }
+        let unpacked = human_bytes(layer.unpacked);
+        inner.push_str(&format!(
+            "{}: {} files, {unpacked}\n",
+            layer.path, layer.files
+        ));
+        inner.push_str(&folders.render());
+    }
+    let mut esp = Table::default();
+    for (path, size) in &contents.esp {
+        esp.sized(path, *size, "");
+    }
+    let rescue = contents
+        .medium
+        .as_ref()
+        .map_or("?", |medium| &medium.rescue);
+    format!(
+        "{form} {volume}, {size}\n\
+         Boots: {boots}\n\
+         rescue {rescue}, kernel {kernel}, {modules} modules with {aliases} aliases\n\
+         Configuration (/rescue.toml): {config}\n\
+         Files\n{files}EFI partition\n{esp}{inner}",
+        form = contents.form.title(),
+        volume = contents.volume,
+        size = human_bytes(contents.size),
+        boots = boots(contents),
+        kernel = contents.kernel.as_deref().unwrap_or("?"),
+        modules = contents.modules,
+        aliases = contents.aliases,
+        config = if contents.config { "yes" } else { "none" },
+        files = files.render(),
+        esp = esp.render(),
+    )
+}
