@@ -20,6 +20,7 @@ Examples:
   imagebuilder iso --kernel /boot/vmlinuz-6.12 --modules /lib/modules/6.12
   imagebuilder usb --data-size 8GiB --out rescue-usb.img
   imagebuilder pxe --out /srv/rescue
+  imagebuilder customize rescue.iso --ssh-key ~/.ssh/id_ed25519.pub --plan rescue.toml
   imagebuilder inspect rescue.iso
   dd if=rescue.iso of=/dev/STICK bs=4M conv=fsync     # the same file, on a USB stick";
 
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Usb(UsbArgs),
     /// Build a folder for network boot: TFTP, HTTP, iPXE, UEFI HTTP boot
     Pxe(PxeArgs),
+    /// Put configuration, keys, a plan, drivers into a finished medium
+    Customize(CustomizeArgs),
     /// List what a medium holds and how large it is, by reading it
     Inspect(InspectArgs),
 }
@@ -63,6 +66,11 @@ pub(crate) struct BuildArgs {
     /// A configuration to put on the medium as /rescue.toml
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+
+    /// Room for what `imagebuilder customize` writes, like 512KiB or 8MiB; drivers
+    /// and firmware need more than keys and configuration
+    #[arg(long, value_name = "SIZE", default_value = "512KiB", value_parser = area)]
+    pub(crate) site_area: u64,
 
     /// More words for the kernel command line
     #[arg(long, value_name = "WORDS", default_value = "")]
@@ -122,6 +130,19 @@ pub(crate) struct PxeArgs {
     pub(crate) out: PathBuf,
 }
 
+/// A size that a site area can have, in bytes.
+fn area(text: &str) -> Result<u64, String> {
+    let bytes = text
+        .parse()
+        .map_err(|e: site::plan::size::NoSize| e.to_string())?;
+    let site::plan::Size(bytes) = bytes;
+    if (4 << 10..=site::area::LARGEST).contains(&bytes) && bytes.is_multiple_of(512) {
+        Ok(bytes)
+    } else {
+        Err("4KiB to 64MiB are possible, in whole sectors of 512 bytes".to_owned())
+    }
+}
+
 /// A size of at least 16 MiB, in bytes.
 fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();
@@ -156,3 +177,101 @@ pub(crate) struct InspectArgs {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = CUSTOMIZE)]
+pub(crate) struct CustomizeArgs {
+    /// An ISO, an image for a stick, a stick, or a folder for network boot
+    #[arg(value_name = "MEDIUM")]
+    pub(crate) medium: PathBuf,
+
+    /// The medium's configuration, site.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// An unattended plan, as rescue.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
+
+    /// Public keys that may come in by SSH (files as authorized_keys)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) ssh_key: Vec<PathBuf>,
+
+    /// The machine's own SSH key (ssh-keygen -t ed25519), so that it is known
+    /// at every start; without one, each start makes another
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_host_key: Option<PathBuf>,
+
+    /// Certificates of the authorities that servers are trusted by (PEM)
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) ca: Vec<PathBuf>,
+
+    /// The certificate that the machine shows to servers (PEM)
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub(crate) client_cert: Option<PathBuf>,
+
+    /// Its private key (PEM, without a passphrase)
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub(crate) client_key: Option<PathBuf>,
+
+    /// Public keys that images must be signed with
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) trust_key: Vec<PathBuf>,
+
+    /// More words for the kernel command line, in every entry of every menu
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    pub(crate) kernel_args: Option<String>,
+
+    /// Firmware files; the folder is laid out as /lib/firmware
+    #[arg(long, value_name = "DIR")]
+    pub(crate) firmware: Option<PathBuf>,
+
+    /// Kernel modules for the medium's kernel
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) driver: Vec<PathBuf>,
+
+    /// Take everything out first
+    #[arg(long)]
+    pub(crate) reset: bool,
+
+    /// Write a copy, and leave MEDIUM as it is
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["show", "extract"])]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Only show what the medium has been given
+    #[arg(long, conflicts_with_all = CHANGES)]
+    pub(crate) show: bool,
+
+    /// Only write the files that the medium has been given, secrets too, to a new folder
+    #[arg(long, value_name = "DIR", conflicts_with_all = CHANGES)]
+    pub(crate) extract: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const CHANGES: [&str; 12] = [
+    "config",
+    "plan",
+    "ssh_key",
+    "ssh_host_key",
+    "ca",
+    "client_cert",
+    "client_key",
+    "trust_key",
+    "kernel_args",
+    "firmware",
+    "driver",
+    "reset",
+];
+
+const CUSTOMIZE: &str = "\
+Each option replaces what the medium has of its kind; the rest stays. Everything is checked \
+before the first byte is written.
+
+Examples:
+  imagebuilder customize rescue.iso --config site.toml --ca acme-root.pem --out acme.iso
+  imagebuilder customize /dev/sdX --reset --ssh-key ~/.ssh/id_ed25519.pub
+  imagebuilder customize /srv/rescue --kernel-args \"rescue.config=http://server/plans/\"
+  imagebuilder customize rescue.iso --show";

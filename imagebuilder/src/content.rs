@@ -41,6 +41,7 @@ impl Content {
         let layers = vec![
             layers::base(&parts.rescue.bytes, &medium, time, level)?,
             drivers.pack(level)?,
+            layers::site(args.site_area, time)?,
         ];
         Ok(Self {
             layers,

@@ -17,6 +17,7 @@ const MODULES: &[&str] = &[
     "echo",
     "halt",
     "linux",
+    "loadenv",
     "ls",
     "minicmd",
     "normal",
@@ -99,12 +100,16 @@ if [ "$grub_platform" = pc ]; then
     terminal_output console serial
   fi
 fi
+# Words that imagebuilder customize added; no other variable is taken from there.
+if [ -f $prefix/grubenv ]; then
+  load_env --file $prefix/grubenv rescue_args
+fi
 menuentry "Rescue" --id rescue {{
-  linux /boot/vmlinuz {QUIET}{extra}
+  linux /boot/vmlinuz {QUIET}{extra} $rescue_args
   initrd {initrd}
 }}
 menuentry "Rescue (text, verbose)" --id verbose {{
-  linux /boot/vmlinuz {CONSOLES} loglevel=7 nomodeset rescue.ui=line{extra}
+  linux /boot/vmlinuz {CONSOLES} loglevel=7 nomodeset rescue.ui=line{extra} $rescue_args
   initrd {initrd}
 }}
 menuentry "Boot from the first local disk" --id local {{
@@ -164,7 +169,11 @@ mod tests {
         let layers = ["/boot/a".to_owned(), "/boot/b".to_owned()];
         let menu = menu("RESCUE_12AB", &layers, "rescue.config=http://x/y").unwrap();
         assert_eq!(menu.matches("initrd /boot/a /boot/b\n").count(), 2);
-        assert_eq!(menu.matches(" rescue.config=http://x/y\n").count(), 2);
+        assert_eq!(
+            menu.matches(" rescue.config=http://x/y $rescue_args\n")
+                .count(),
+            2
+        );
         assert!(menu.starts_with("search --no-floppy --set=root --file /.disk/rescue_12ab\n"));
         assert_eq!(menu.matches('{').count(), menu.matches('}').count());
     }

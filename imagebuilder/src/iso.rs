@@ -11,7 +11,7 @@ use crate::publish::{Unfinished, publish};
 use crate::stage::Stage;
 use crate::summary::Summary;
 use crate::xorriso::{BIOS_IMAGE, IsoOptions, Sources, write_iso};
-use crate::{esp, grub};
+use crate::{esp, grub, kernel_words};
 
 /// Builds the ISO that `args` asks for and prints what it is.
 pub(crate) fn run(args: &IsoArgs) -> Result<()> {
@@ -34,6 +34,7 @@ fn fill(stage: &Stage, content: &Content, cmdline: &str) -> Result<()> {
     }
     let menu = grub::menu(volume, &content.layer_paths(), cmdline)?;
     stage.file("boot/grub/grub.cfg", menu.as_bytes())?;
+    stage.file("boot/grub/grubenv", &kernel_words::block("")?)?;
     let bios = grub::bios_image(&content.parts.grub_pc, volume, &stage.work())?;
     stage.file(BIOS_IMAGE, &bios)?;
     stage.file(&grub::marker(volume), b"")?;

@@ -12,6 +12,11 @@ use initramfs::{
 
 use crate::parts::{Parts, sha256};
 
+/// File name below /boot of the layer that holds the site area.
+pub(crate) const SITE: &str = "site.cpio";
+/// Path of the site area in that layer.
+pub(crate) const AREA: &str = "etc/rescue/site.area";
+
 /// A layer, packed.
 #[derive(Debug)]
 pub(crate) struct Layer {
@@ -85,6 +90,21 @@ fn classes(closure: &Closure, layer: &Tree, kernel: &str) -> BTreeMap<Class, (us
 pub(crate) fn base(binary: &[u8], medium: &MediumInfo, mtime: u32, level: Level) -> Result<Layer> {
     let cpio = BaseLayer { binary, medium }.tree()?.to_cpio(mtime)?;
     pack("base.cpio.zst", &cpio, level)
+}
+
+/// The layer that `imagebuilder customize` writes to: an empty area of `capacity`
+/// bytes. It is not compressed, so that it can be changed where it lies.
+pub(crate) fn site(capacity: u64, mtime: u32) -> Result<Layer> {
+    let area = site::area::write(capacity, &site::Contents::default())
+        .with_context(|| format!("reserving {capacity} bytes for the site (--site-area)"))?;
+    let mut tree = Tree::new();
+    tree.file(AREA, 0o600, area)?;
+    let packed = tree.to_cpio(mtime)?;
+    Ok(Layer {
+        name: SITE,
+        unpacked: packed.len(),
+        packed,
+    })
 }
 
 impl Drivers {

@@ -8,12 +8,14 @@
 
 mod cli;
 mod content;
+mod customize;
 mod esp;
 mod grub;
 mod inspect;
 mod iso;
 mod iso9660;
 mod kernel;
+mod kernel_words;
 mod layers;
 mod medium;
 mod parts;
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         cli::Command::Iso(args) => iso::run(&args),
         cli::Command::Usb(args) => usb::run(&args),
         cli::Command::Pxe(args) => pxe::run(&args),
+        cli::Command::Customize(args) => customize::run(&args),
         cli::Command::Inspect(args) => inspect::run(&args),
     };
     match result {

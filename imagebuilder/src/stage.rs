@@ -68,6 +68,22 @@ impl Stage {
     }
 }
 
+/// Copies a folder with everything in it, times and permissions too.
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_tree(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)?;
+            File::open(&target)?.set_modified(entry.metadata()?.modified()?)?;
+        }
+    }
+    Ok(())
+}
+
 /// Children first: setting them up touches the folder's own time.
 fn seal(path: &Path, time: SystemTime) -> std::io::Result<()> {
     let is_dir = path.is_dir();

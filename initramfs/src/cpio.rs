@@ -5,6 +5,7 @@
 //! name and data are each padded to 4 bytes from the archive's start.
 
 use std::io::Read;
+use std::ops::Range;
 
 use crate::{Error, Node, Result};
 
@@ -198,6 +199,31 @@ fn read_plain(bytes: &[u8], entries: &mut Vec<Entry>) -> Result<usize> {
             mtime: header.mtime,
             data: data.to_vec(),
         });
+    }
+}
+
+/// Where in a plain archive the data of the file `path` is; `None` when the
+/// archive has no such file.
+///
+/// # Errors
+/// [`Error::BadArchive`].
+pub fn locate(archive: &[u8], path: &str) -> Result<Option<Range<usize>>> {
+    let mut at = 0;
+    loop {
+        let header = Header::parse(archive, at)?;
+        let name_at = at.saturating_add(HEADER);
+        let name = slice(archive, name_at, header.name_size)?;
+        let name = name.strip_suffix(&[0]).unwrap_or(name);
+        let data_at = align(name_at.saturating_add(header.name_size));
+        let data_end = data_at.saturating_add(header.size);
+        slice(archive, data_at, header.size)?;
+        if name == TRAILER.as_bytes() {
+            return Ok(None);
+        }
+        if name == path.as_bytes() {
+            return Ok(Some(data_at..data_end));
+        }
+        at = align(data_end);
     }
 }
 

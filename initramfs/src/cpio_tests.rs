@@ -124,3 +124,16 @@ proptest! {
         let _ = read_archives(&bytes);
     }
 }
+
+#[test]
+fn a_file_is_located_where_its_bytes_are() {
+    let mut tree = crate::Tree::new();
+    tree.file("a/b", 0o644, b"first".to_vec()).unwrap();
+    tree.file("a/c", 0o644, b"second".to_vec()).unwrap();
+    let archive = tree.to_cpio(0).unwrap();
+    let at = super::locate(&archive, "a/c").unwrap().unwrap();
+    assert_eq!(&archive[at], b"second");
+    assert_eq!(super::locate(&archive, "a").unwrap(), Some(116..116));
+    assert_eq!(super::locate(&archive, "x").unwrap(), None);
+    assert!(super::locate(&archive[..200], "x").is_err());
+}

@@ -21,10 +21,10 @@ mod tree;
 
 pub use base::{BaseLayer, MediumInfo};
 pub use compress::{Level, compress, join};
-pub use cpio::{Entry, EntryKind, read_archives};
+pub use cpio::{Entry, EntryKind, locate, read_archives};
 pub use error::{Error, Result};
 pub use kmod::{
-    Class, Closure, DEFAULT_LIST, LoadedModule, ModuleIndex, ModuleName, ModuleRecord, ModuleTree,
-    Selection, SoftDep, driver_layer,
+    Class, Closure, DEFAULT_LIST, ExtraModules, LoadedModule, ModuleIndex, ModuleName,
+    ModuleRecord, ModuleTree, Selection, SoftDep, driver_layer,
 };
 pub use tree::{Node, Tree};

@@ -9,6 +9,7 @@ use initramfs::{EntryKind, MediumInfo, ModuleIndex, read_archives};
 use serde::Serialize;
 
 use crate::cli::InspectArgs;
+use crate::customize::{Reserved, Shown};
 use crate::iso9660::{BootEntry, Hybrid};
 use crate::kernel;
 use crate::medium::{Form, Medium};
@@ -35,6 +36,8 @@ struct Contents {
     modules: usize,
     aliases: usize,
     config: bool,
+    /// What `imagebuilder customize` put there; none on a medium without a place for it.
+    site: Option<Shown>,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,6 +77,7 @@ fn read(medium: &Medium) -> Result<Contents> {
         modules: 0,
         aliases: 0,
         config: medium.files.contains_key("rescue.toml"),
+        site: site(medium)?,
     };
     for path in medium.files.keys() {
         if !path.starts_with("boot/") {
@@ -92,6 +96,13 @@ fn read(medium: &Medium) -> Result<Contents> {
     let volume = medium.volume.clone().or(described);
     out.volume = volume.context("no layer has a medium.json: this is no rescue medium")?;
     Ok(out)
+}
+
+fn site(medium: &Medium) -> Result<Option<Shown>> {
+    if !medium.files.contains_key("boot/site.cpio") {
+        return Ok(None);
+    }
+    Ok(Some(Shown::of(&Reserved::read(medium)?)))
 }
 
 fn read_layer(path: &str, bytes: &[u8], out: &mut Contents) -> Result<LayerContents> {

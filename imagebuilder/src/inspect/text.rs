@@ -72,7 +72,7 @@ pub(super) fn text(contents: &Contents) -> String {
          Boots: {boots}\n\
          rescue {rescue}, kernel {kernel}, {modules} modules with {aliases} aliases\n\
          Configuration (/rescue.toml): {config}\n\
-         Files\n{files}EFI partition\n{esp}{inner}",
+         {site}Files\n{files}EFI partition\n{esp}{inner}",
         form = contents.form.title(),
         volume = contents.volume,
         size = human_bytes(contents.size),
@@ -81,6 +81,10 @@ pub(super) fn text(contents: &Contents) -> String {
         modules = contents.modules,
         aliases = contents.aliases,
         config = if contents.config { "yes" } else { "none" },
+        site = contents
+            .site
+            .as_ref()
+            .map_or(String::new(), |site| site.text()),
         files = files.render(),
         esp = esp.render(),
     )

@@ -6,6 +6,7 @@
 
 mod fat;
 mod source;
+mod writer;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,6 +20,7 @@ use crate::iso9660::{BootEntry, Hybrid, Iso, IsoFile, Platform, hybrid};
 use fat::Fat;
 
 use source::Source;
+pub(crate) use writer::Writer;
 
 /// GPT type "EFI system".
 const ESP: &str = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";

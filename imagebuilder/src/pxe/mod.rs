@@ -20,10 +20,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli::PxeArgs;
 use crate::content::{Content, step};
-use crate::grub;
 use crate::publish::{Unfinished, publish};
 use crate::stage::Stage;
 use crate::summary::Summary;
+use crate::{grub, kernel_words};
 
 /// By this file a tree is known as one of ours, which may be replaced.
 const MARK: &str = "README.txt";
@@ -84,6 +84,7 @@ fn fill(stage: &Stage, content: &Content, cmdline: &str) -> Result<()> {
     let layers = content.layer_paths();
     let grub = grub::net_menu(&layers, cmdline)?;
     stage.file("grub/grub.cfg", grub.as_bytes())?;
+    stage.file("grub/grubenv", &kernel_words::block("")?)?;
     stage.file("boot.ipxe", text::ipxe(&layers, cmdline)?.as_bytes())?;
     if let Some(config) = &parts.config {
         stage.file("rescue.toml", &config.bytes)?;

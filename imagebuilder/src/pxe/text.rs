@@ -2,6 +2,8 @@
 
 use anyhow::{Result, bail};
 
+use crate::kernel_words;
+
 /// How `README.txt` begins.
 pub(super) const FIRST_LINE: &str = "The rescue medium, for network boot.";
 
@@ -21,10 +23,13 @@ pub(super) fn ipxe(layers: &[String], cmdline: &str) -> Result<String> {
         }
     }
     let mut script = String::from("#!ipxe\necho Loading the rescue medium ...\n");
+    script.push_str(&kernel_words::ipxe_line(""));
     let extra = cmdline.split_whitespace().map(|w| format!(" {w}"));
     let extra: String = extra.collect();
     let words = crate::grub::QUIET;
-    script.push_str(&format!("kernel boot/vmlinuz {words}{extra}\n"));
+    script.push_str(&format!(
+        "kernel boot/vmlinuz {words}{extra} ${{rescue_args}}\n"
+    ));
     for layer in layers {
         script.push_str(&format!("initrd {}\n", layer.trim_start_matches('/')));
     }
@@ -41,7 +46,9 @@ mod tests {
         let layers = ["/boot/a.cpio".to_owned(), "/boot/b.cpio".to_owned()];
         let script = ipxe(&layers, " rescue.config=http://h/p/  x").unwrap();
         assert!(script.starts_with("#!ipxe\n"), "{script}");
-        assert!(script.contains(" rescue.config=http://h/p/ x\ninitrd boot/a.cpio\n"));
+        assert!(
+            script.contains(" rescue.config=http://h/p/ x ${rescue_args}\ninitrd boot/a.cpio\n")
+        );
         assert!(script.ends_with("initrd boot/b.cpio\nboot\n"), "{script}");
         assert!(ipxe(&layers, "x=${net0/mac}").is_err());
     }

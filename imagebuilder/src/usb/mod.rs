@@ -21,7 +21,7 @@ use crate::content::{Content, guid, step};
 use crate::publish::{Unfinished, publish};
 use crate::stage::Stage;
 use crate::summary::Summary;
-use crate::{esp, grub};
+use crate::{esp, grub, kernel_words};
 
 /// Partitions start at multiples of this many bytes.
 const ALIGNMENT: u64 = 1 << 20;
@@ -106,10 +106,12 @@ fn write(new: &Path, stage: &Stage, content: &Content, args: &UsbArgs) -> Result
 fn efi_partition(content: &Content, cmdline: &str) -> Result<Vec<u8>> {
     let volume = content.volume.as_str();
     let menu = grub::menu(volume, &content.layer_paths(), cmdline)?;
+    let words = kernel_words::block("")?;
     let info = format!("rescue medium {volume}\n");
     let mut files = content.efi_files();
     files.extend(content.boot_files());
     files.push(("boot/grub/grub.cfg".to_owned(), menu.as_bytes()));
+    files.push(("boot/grub/grubenv".to_owned(), &words));
     files.push((grub::marker(volume), b""));
     files.push((".disk/info".to_owned(), info.as_bytes()));
     if let Some(config) = &content.parts.config {

@@ -25,6 +25,23 @@ pub struct SoftDep {
     pub post: Vec<String>,
 }
 
+impl SoftDep {
+    /// Adds what the words "pre: a b post: c" say.
+    pub(super) fn add<'a>(&mut self, words: impl Iterator<Item = &'a str>) {
+        let mut after = false;
+        for word in words {
+            match word {
+                "pre:" => after = false,
+                "post:" => after = true,
+                // Words before any "pre:" are what cifs writes for algorithms
+                // that it asks for later: having them loaded does no harm.
+                name if after => self.post.push(name.to_owned()),
+                name => self.pre.push(name.to_owned()),
+            }
+        }
+    }
+}
+
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines()
         .enumerate()
@@ -86,18 +103,7 @@ pub(super) fn parse_softdep(text: &str) -> Result<BTreeMap<ModuleName, SoftDep>>
             let expected = "'softdep MODULE pre: … post: …'";
             return Err(bad("modules.softdep", number, expected, line));
         };
-        let soft = out.entry(ModuleName::new(module)).or_default();
-        let mut after = false;
-        for word in words {
-            match word {
-                "pre:" => after = false,
-                "post:" => after = true,
-                // Words before any "pre:" are what cifs writes for algorithms
-                // that it asks for later: having them loaded does no harm.
-                name if after => soft.post.push(name.to_owned()),
-                name => soft.pre.push(name.to_owned()),
-            }
-        }
+        out.entry(ModuleName::new(module)).or_default().add(words);
     }
     Ok(out)
 }

@@ -3,10 +3,12 @@
 //! `names` and `depmod` parse depmod's files (pure), `tree` reads them from a
 //! folder, `list` is the readable selection, `closure` adds everything that
 //! the selection needs, `index` is the data shipped for PID 1, `unpack`
-//! and `modinfo` deal with the module files themselves.
+//! and `modinfo` deal with the module files themselves; `extra` is about drivers
+//! that are added to a finished medium.
 
 mod closure;
 mod depmod;
+mod extra;
 mod index;
 mod layer;
 mod list;
@@ -17,6 +19,7 @@ mod unpack;
 
 pub use closure::{Closure, LoadedModule};
 pub use depmod::SoftDep;
+pub use extra::ExtraModules;
 pub use index::{ModuleIndex, ModuleRecord};
 pub use layer::driver_layer;
 pub use list::{Class, DEFAULT_LIST, Selection};

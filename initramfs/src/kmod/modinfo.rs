@@ -1,5 +1,6 @@
 //! The `.modinfo` section of a module: NUL-separated `key=value`.
 
+use super::SoftDep;
 use crate::elf::Elf;
 use crate::{Error, Result};
 
@@ -10,6 +11,12 @@ pub(super) struct ModInfo {
     pub(super) vermagic: String,
     /// Files below /lib/firmware that it may ask for.
     pub(super) firmware: Vec<String>,
+    /// Modules that must be there first.
+    pub(super) depends: Vec<String>,
+    /// Devices and other things it is for.
+    pub(super) aliases: Vec<String>,
+    /// Modules that should be there.
+    pub(super) softdep: SoftDep,
 }
 
 /// Reads `module`, the bytes of the file `name`.
@@ -25,6 +32,12 @@ pub(super) fn parse(name: &str, module: &[u8]) -> Result<ModInfo> {
         match field.split_once('=') {
             Some(("vermagic", value)) => value.clone_into(&mut info.vermagic),
             Some(("firmware", value)) => info.firmware.push(value.to_owned()),
+            Some(("depends", value)) => {
+                let names = value.split(',').filter(|name| !name.is_empty());
+                info.depends.extend(names.map(str::to_owned));
+            }
+            Some(("alias", value)) => info.aliases.push(value.to_owned()),
+            Some(("softdep", value)) => info.softdep.add(value.split_whitespace()),
             _ => {}
         }
     }

@@ -118,17 +118,13 @@ pub fn read(area: &[u8]) -> Result<Option<Contents>, AreaError> {
     }
 }
 
-/// Size of the area by its own account, when the header is in order.
-///
-/// # Errors
-/// [`AreaError`].
-pub fn capacity(area: &[u8]) -> Result<u64, AreaError> {
-    let header = area.get(..HEADER).ok_or(AreaError::Short {
-        found: area.len() as u64,
-        expected: HEADER as u64,
-    })?;
-    check_header(header)?;
-    Ok(number(header, 24, 8))
+/// How many bytes of the area are in use, header included; `None` when its
+/// header is not in order.
+#[must_use]
+pub fn used(area: &[u8]) -> Option<u64> {
+    let header = area.get(..HEADER)?;
+    check_header(header).ok()?;
+    number(header, 32, 8).checked_add(HEADER as u64)
 }
 
 fn check_header(header: &[u8]) -> Result<(), AreaError> {
