@@ -3,15 +3,17 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use crate::unattended::plan::{Pem, Restore};
 use anyhow::{Context, bail};
-use site::plan::{Pem, Restore};
 use store::{Silence, Web};
 
 use crate::event::{Event, Sink};
+use crate::init::site;
 
 /// No file of certificates is larger than this many bytes.
 const LARGEST: u64 = 1 << 20;
@@ -53,10 +55,13 @@ impl Access {
     /// # Errors
     /// When a file cannot be read, or holds something else.
     pub fn web(&self) -> anyhow::Result<Web> {
-        let trust = self.ca.as_ref().map(read).transpose()?;
+        let trust = match &self.ca {
+            Some(ca) => Some(read(ca)?),
+            None => authorities_of(Path::new(site::FOLDER))?,
+        };
         let identity = match (&self.client_cert, &self.client_key) {
             (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
-            (None, None) => None,
+            (None, None) => identity_of(Path::new(site::FOLDER))?,
             _ => bail!("a client certificate needs its key: give client-cert and client-key"),
         };
         let web = Web {
@@ -67,6 +72,33 @@ impl Access {
         web.check().context("preparing to speak TLS")?;
         Ok(web)
     }
+}
+
+/// The authorities that the site put into its medium, if this is one.
+fn authorities_of(site: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let Ok(files) = std::fs::read_dir(site.join("tls/ca")) else {
+        return Ok(None);
+    };
+    let mut paths: Vec<PathBuf> = files.flatten().map(|file| file.path()).collect();
+    paths.sort();
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(read(&Pem::File(path))?);
+        all.push(b'\n');
+    }
+    Ok(Some(all))
+}
+
+/// The client certificate that the site put into its medium, and its key.
+fn identity_of(site: &Path) -> anyhow::Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let (certificate, key) = (site.join("tls/client.pem"), site.join("tls/client.key"));
+    if !certificate.exists() {
+        return Ok(None);
+    }
+    Ok(Some((
+        read(&Pem::File(certificate))?,
+        read(&Pem::File(key))?,
+    )))
 }
 
 /// The text of a file of certificates or keys.
@@ -130,6 +162,26 @@ fn tell(silence: &Silence, sink: &dyn Sink, is_over: &Receiver<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_medium_was_given_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = folder.path();
+        assert_eq!(authorities_of(site).unwrap(), None);
+        assert_eq!(identity_of(site).unwrap(), None);
+        std::fs::create_dir_all(site.join("tls/ca")).unwrap();
+        for (name, text) in [
+            ("ca/b.pem", "two"),
+            ("ca/a.pem", "one"),
+            ("client.pem", "me"),
+            ("client.key", "my key"),
+        ] {
+            std::fs::write(site.join("tls").join(name), text).unwrap();
+        }
+        assert_eq!(authorities_of(site).unwrap().unwrap(), b"one\ntwo\n");
+        let (certificate, key) = identity_of(site).unwrap().unwrap();
+        assert_eq!((&certificate[..], &key[..]), (&b"me"[..], &b"my key"[..]));
+    }
 
     #[test]
     fn what_cannot_work_is_refused_before_any_request() {

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use super::Context;
 use crate::init::role::{self, Request, Role};
 use crate::init::work::{self, Plans};
-use crate::init::{devices, network, prompt};
+use crate::init::{devices, network, prompt, site};
 
 /// A part of the rescue medium; PID 1 starts it.
 #[derive(Debug, clap::Args)]
@@ -18,6 +18,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, _context: &Context) -> anyhow::Result<()> {
     args.role.settle_in();
     match args.role {
+        Role::Site => site::run(),
         Role::Devices => devices::run(),
         Role::Network => network::run(),
         Role::Main => end_with(work::run(Plans::Followed)?),

@@ -17,7 +17,7 @@ use sys::poll::readable;
 use sys::uevent::{Uevent, Uevents};
 
 use super::cmdline::Cmdline;
-use super::modules::{CATALOGUE, Catalogue, Loader};
+use super::modules::{Catalogue, Loader};
 use super::state::Board;
 
 /// The name of [`Devices`] on the [`Board`].
@@ -73,7 +73,7 @@ pub fn run() -> anyhow::Result<()> {
 }
 
 fn catalogue() -> anyhow::Result<Catalogue> {
-    let catalogue = Catalogue::read(Path::new(CATALOGUE))?;
+    let catalogue = Catalogue::of_medium()?;
     let running = std::fs::read_to_string("/proc/sys/kernel/osrelease")
         .context("reading the kernel's version")?;
     catalogue.check_kernel(running.trim())?;

@@ -5,6 +5,7 @@
 //! when one died. The work is done by this same program in other [`role`]s,
 //! each a process that may crash or be ended without taking PID 1 along:
 //!
+//! * `site` unpacks what the site put into the medium, and ends ([`site`]),
 //! * `devices` loads drivers ([`devices`]),
 //! * `network` brings links up and asks DHCP servers ([`network`]),
 //! * `main` is the unattended restore or the dialogue.
@@ -27,6 +28,7 @@ mod plans;
 pub mod port;
 pub mod prompt;
 pub mod role;
+pub mod site;
 pub mod state;
 mod supervisor;
 pub mod volumes;
@@ -54,6 +56,9 @@ pub fn run() -> ExitCode {
         env!("CARGO_PKG_VERSION")
     ));
     for problem in problems {
+        consoles.say(&format!("warning: {problem}\n"));
+    }
+    if let Some(problem) = site::set_up() {
         consoles.say(&format!("warning: {problem}\n"));
     }
     match signals {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::cmdline::Cmdline;
-use super::modules::{CATALOGUE, Catalogue, Loader, Outcome};
+use super::modules::{Catalogue, Loader, Outcome};
 
 /// Whether this program was started under the name `modprobe`.
 #[must_use]
@@ -23,7 +23,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
     let Some(name) = arguments.last() else {
         return ExitCode::FAILURE;
     };
-    let Ok(catalogue) = Catalogue::read(Path::new(CATALOGUE)) else {
+    let Ok(catalogue) = Catalogue::of_medium() else {
         return ExitCode::FAILURE;
     };
     let cmdline = Cmdline::current();

@@ -10,6 +10,8 @@ use clap::ValueEnum;
 /// What a process of the rescue system does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]
 pub enum Role {
+    /// Unpacks what the site put into the medium.
+    Site,
     /// Loads drivers.
     Devices,
     /// Brings up wired links and asks for addresses.
@@ -55,6 +57,7 @@ impl Role {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Site => "site",
             Self::Devices => "devices",
             Self::Network => "network",
             Self::Main => "main",

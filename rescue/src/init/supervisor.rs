@@ -205,6 +205,7 @@ impl Supervisor {
         let names: Vec<&str> = self.consoles.all.iter().map(|c| c.name()).collect();
         let version = env!("CARGO_PKG_VERSION");
         self.fact("boot", json!({"version": version, "consoles": names}));
+        self.fact(super::site::STATE, json!(super::site::current()));
     }
 
     fn fact(&self, name: &str, value: Value) {

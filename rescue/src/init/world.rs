@@ -16,6 +16,7 @@ use super::plans::Known;
 use super::port::Both;
 use super::prompt;
 use super::role::{self, Request};
+use super::site;
 use super::state::Board;
 use super::volumes;
 use crate::event::{Event, Sink};
@@ -61,7 +62,7 @@ impl<'a> Here<'a> {
         let location = places::resolve(&location.parse()?)?;
         let web = Web {
             silence: Arc::clone(&self.silence),
-            ..Web::default()
+            ..web::Access::default().web()?
         };
         Ok(Repository::open(store::open(&location, &web)?)?)
     }
@@ -146,8 +147,11 @@ impl World for Here<'_> {
         let lines = known.iter().map(disk_line).collect();
         let mut warnings = problems(&devices, disks.err());
         warnings.extend(self.problem.clone());
+        let site = site::current();
+        warnings.extend(site.problems);
         Overview {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            site: site.name,
             machine: this_machine(),
             network: network.lines(),
             disks: lines,
@@ -161,7 +165,14 @@ impl World for Here<'_> {
             title: found.on,
             location: found.location,
         };
-        places::repositories().into_iter().map(place).collect()
+        let given = site::current().repositories.into_iter();
+        let given = given.map(|location| Place {
+            title: "named by the medium's configuration".to_owned(),
+            location,
+        });
+        given
+            .chain(places::repositories().into_iter().map(place))
+            .collect()
     }
 
     fn place_forms(&mut self) -> Vec<Form> {

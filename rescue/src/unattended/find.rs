@@ -1,5 +1,5 @@
 //! Where plans come from: the address on the kernel command line, a file
-//! system labelled RESCUE, the medium; in this order.
+//! system labelled RESCUE, the medium's site area, the medium; in this order.
 
 use std::fs;
 use std::io::Read;
@@ -7,15 +7,18 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use store::Web;
-
 use super::machine::Names;
 use super::plan::{LARGEST, Plan, PlanError, parse};
 use crate::init::cmdline::Cmdline;
 use crate::init::network::STATE;
 use crate::init::places;
+use crate::init::site;
 use crate::init::state::Board;
 use crate::init::volumes::{self, LABEL, Volume};
+use crate::web::Access;
+
+/// Where the plan is that was put into the medium by `imagebuilder customize`.
+const IN_AREA: &str = "the plan in the medium's site area";
 
 /// The file's name wherever it is searched.
 const FILE: &str = "rescue.toml";
@@ -50,23 +53,28 @@ pub fn gather(cmdline: &Cmdline, volumes: &[Volume]) -> anyhow::Result<Vec<Found
             fetch(address).with_context(|| format!("fetching the unattended plan {address}"))?,
         );
     }
-    let mut places = places::labelled(volumes, LABEL);
-    for volume in places::medium_volumes(volumes) {
-        if !places.contains(&volume) {
-            places.push(volume);
-        }
+    let labelled = places::labelled(volumes, LABEL);
+    for volume in &labelled {
+        found.extend(on(volume)?);
     }
-    for volume in places {
-        let root = volumes::mount(volume)?;
-        let path = root.join(FILE);
-        if let Some(text) = read(&path)? {
-            found.push(Found {
-                origin: format!("{FILE} on {}", volume.describe()),
-                text,
-            });
+    let origin = IN_AREA.to_owned();
+    let customized = read(Path::new(site::PLAN))?;
+    found.extend(customized.map(|text| Found { origin, text }));
+    for volume in places::medium_volumes(volumes) {
+        if !labelled.contains(&volume) {
+            found.extend(on(volume)?);
         }
     }
     Ok(found)
+}
+
+/// The plan in the root of `volume`.
+fn on(volume: &Volume) -> anyhow::Result<Option<Found>> {
+    let text = read(&volumes::mount(volume)?.join(FILE))?;
+    Ok(text.map(|text| Found {
+        origin: format!("{FILE} on {}", volume.describe()),
+        text,
+    }))
 }
 
 /// The plan that `address` has for this machine: the first there is of
@@ -104,7 +112,7 @@ fn fetch_one(address: &str) -> anyhow::Result<Option<String>> {
         bail!("expected http://server/folder/ or http://server/folder/{FILE} (or https://)");
     };
     let folder = address.strip_suffix(name).unwrap_or(address);
-    match store::open(folder.trim_end_matches('/'), &Web::default())?.get(name, LARGEST) {
+    match store::open(folder.trim_end_matches('/'), &Access::default().web()?)?.get(name, LARGEST) {
         Ok(bytes) => Ok(Some(String::from_utf8(bytes).context("it is no text")?)),
         Err(store::Error::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),

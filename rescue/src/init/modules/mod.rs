@@ -13,6 +13,8 @@ use serde::Deserialize;
 
 pub use loader::{Loader, Outcome};
 
+use super::site;
+
 /// The only version of the file that is understood.
 const VERSION: u32 = 1;
 
@@ -101,7 +103,37 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// Reads the medium's.
+    /// The medium's, and the drivers that the site added.
+    ///
+    /// # Errors
+    /// [`CatalogueError`], of either.
+    pub fn of_medium() -> Result<Self, CatalogueError> {
+        let mut catalogue = Self::read(Path::new(CATALOGUE))?;
+        let extra = Path::new(site::MODULES);
+        if extra.exists() {
+            catalogue.add(Self::read(extra)?)?;
+        }
+        Ok(catalogue)
+    }
+
+    /// Adds other drivers for the same kernel; one of a name that is there
+    /// already takes its place.
+    fn add(&mut self, extra: Self) -> Result<(), CatalogueError> {
+        self.check_kernel(&extra.kernel)?;
+        for (name, mut module) in extra.modules {
+            // Wherever the index says they are: they are where the area was
+            // unpacked.
+            let file = module.path.file_name().unwrap_or_default();
+            module.path = Path::new(site::FOLDER).join("modules").join(file);
+            self.modules.insert(name, module);
+        }
+        for (key, aliases) in extra.aliases {
+            self.aliases.entry(key).or_default().extend(aliases);
+        }
+        Ok(())
+    }
+
+    /// Reads one.
     ///
     /// # Errors
     /// [`CatalogueError`]: unreadable, malformed, of another version.
@@ -228,6 +260,24 @@ mod tests {
         );
         assert!(c.is_builtin("8250_pci") && !c.is_builtin("ext4"));
         assert_eq!(c.module("ext4").unwrap().deps, ["jbd2"]);
+    }
+
+    #[test]
+    fn the_drivers_of_the_site_are_added_and_take_the_place_of_others() {
+        let mut all = sample();
+        let extra = SAMPLE.replace("/lib/modules/e1000.ko", "/bin/../e1000.ko");
+        let extra = extra.replace("pci:v00008086d0000100E", "pci:v00008086d0000FFFF");
+        all.add(Catalogue::parse(Path::new("x"), extra.as_bytes()).unwrap())
+            .unwrap();
+        let path = &all.module("e1000").unwrap().path;
+        assert_eq!(path, Path::new("/run/rescue/site/modules/e1000.ko"));
+        for device in ["100E", "FFFF"] {
+            let alias = format!("pci:v00008086d0000{device}sv0sd0bc02sc00i00");
+            assert_eq!(all.lookup(&alias), ["e1000"]);
+        }
+        let other = SAMPLE.replace("6.1.0-40-amd64", "6.12.1");
+        let other = Catalogue::parse(Path::new("x"), other.as_bytes()).unwrap();
+        assert!(all.add(other).is_err());
     }
 
     #[test]

@@ -6,9 +6,12 @@ impl Overview {
     /// As lines.
     #[must_use]
     pub fn text(&self) -> String {
+        let site = self.site.as_ref().map(|name| format!("Medium of {name}\n"));
         let mut text = format!(
-            "rescue {}: brings captured machines back\n\nThis machine: {}\n",
-            self.version, self.machine
+            "rescue {}: brings captured machines back\n{}\nThis machine: {}\n",
+            self.version,
+            site.unwrap_or_default(),
+            self.machine
         );
         let none = "no wired link with a driver";
         text.push_str(&section("Network:", &self.network, none));

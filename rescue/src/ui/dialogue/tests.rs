@@ -92,6 +92,7 @@ impl World for Fake {
 
     fn overview(&mut self) -> Overview {
         Overview {
+            site: None,
             version: "1.2.3".into(),
             machine: "Dell Inc. PowerEdge R740, serial number 7XK3M, started by UEFI".into(),
             network: vec!["eth0 (52:54:00:12:34:56): 10.0.2.15/24 (from 10.0.2.2)".into()],

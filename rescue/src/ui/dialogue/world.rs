@@ -9,6 +9,8 @@ use crate::inventory::Disk;
 pub struct Overview {
     /// Of this program.
     pub version: String,
+    /// Whose medium this is, where it says so.
+    pub site: Option<String>,
     /// Vendor, model, serial number, how it was started.
     pub machine: String,
     /// Links and addresses; how to reach this machine.
