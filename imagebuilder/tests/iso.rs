@@ -4,95 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::path::Path;
+use std::process::Command;
 
 use initramfs::{EntryKind, ModuleIndex, ModuleName, read_archives};
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod common;
+use common::{boot_parts, build, build_as, few_modules, imagebuilder, program, refused, stdout};
+
 const LIMIT: u64 = 48 << 20;
-
-fn boot_parts() -> &'static Path {
-    static PARTS: LazyLock<PathBuf> = LazyLock::new(|| {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/boot-parts");
-        let offline = Command::new(script).arg("--offline").output().unwrap();
-        let output = match offline.status.success() {
-            true => offline,
-            false => Command::new(script).output().unwrap(),
-        };
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "scripts/boot-parts: {message}");
-        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
-    });
-    &PARTS
-}
-
-/// A program that says its version; `how` is `-static` or nothing.
-fn program(dir: &Path, how: &[&str]) -> PathBuf {
-    let source = dir.join("stub.c");
-    let binary = dir.join("stub");
-    fs::write(
-        &source,
-        "#include <stdio.h>\nint main(void) { puts(\"stub 1.2.3\"); }\n",
-    )
-    .unwrap();
-    let compiler = Command::new("cc")
-        .args(how)
-        .arg("-o")
-        .arg(&binary)
-        .arg(&source)
-        .output();
-    let compiler = compiler.expect("cc is missing: apt-get install gcc libc6-dev");
-    assert!(
-        compiler.status.success(),
-        "{}",
-        String::from_utf8_lossy(&compiler.stderr)
-    );
-    binary
-}
-
-fn imagebuilder(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_imagebuilder"))
-        .args(args)
-        .env_remove("SOURCE_DATE_EPOCH")
-        .output()
-        .unwrap()
-}
-
-fn stdout(output: &Output) -> String {
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn build(dir: &Path, name: &str, more: &[&str]) -> (PathBuf, Value) {
-    build_as("iso", dir, name, more)
-}
-
-fn build_as(form: &str, dir: &Path, name: &str, more: &[&str]) -> (PathBuf, Value) {
-    let rescue = program(dir, &["-static"]);
-    let out = dir.join(name);
-    let parts = boot_parts();
-    let mut args = vec![
-        form,
-        "--level",
-        "1",
-        "--json",
-        "--rescue",
-        rescue.to_str().unwrap(),
-    ];
-    args.extend([
-        "--boot-parts",
-        parts.to_str().unwrap(),
-        "--out",
-        out.to_str().unwrap(),
-    ]);
-    args.extend(more);
-    let summary = serde_json::from_str(&stdout(&imagebuilder(&args))).unwrap();
-    (out, summary)
-}
 
 /// A file of the ISO, by xorriso rather than by our own reader.
 fn extract(dir: &Path, iso: &Path, path: &str) -> Vec<u8> {
@@ -149,13 +71,6 @@ fn two_builds_are_identical_and_small_enough() {
     );
 }
 
-/// A list of few modules: quick to pack.
-fn few_modules(dir: &Path) -> String {
-    let list = dir.join("few.list");
-    fs::write(&list, "[storage]\nsd_mod\n").unwrap();
-    list.to_str().unwrap().to_owned()
-}
-
 #[test]
 fn two_usb_images_are_identical() {
     let dir = TempDir::new().unwrap();
@@ -186,7 +101,7 @@ fn two_network_trees_are_identical_and_nothing_else_is_replaced() {
     assert_eq!(one["sha256"], two["sha256"]);
     for file in ["boot.ipxe", "grub/grub.cfg"] {
         let text = fs::read_to_string(tree.join(file)).unwrap();
-        assert!(text.contains(" rescue.config=http://h/p/\n"), "{text}");
+        assert!(text.contains(" rescue.config=http://h/p/ "), "{text}");
     }
     let mine = dir.path().join("mine");
     fs::create_dir(&mine).unwrap();
@@ -360,12 +275,6 @@ fn modprobe_would_load_nothing_that_the_index_does_not() {
         let lacking: Vec<_> = theirs.difference(&ours).collect();
         assert!(lacking.is_empty(), "{name}: {lacking:?}");
     }
-}
-
-fn refused(args: &[&str]) -> String {
-    let output = imagebuilder(args);
-    assert!(!output.status.success());
-    String::from_utf8(output.stderr).unwrap()
 }
 
 #[test]

@@ -90,6 +90,15 @@ pub enum Error {
         /// On what.
         missing: String,
     },
+
+    /// A driver that is added needs one that is nowhere.
+    #[error("{module} needs the module {missing}, which the medium does not have: add it, too")]
+    NeedsModule {
+        /// The driver's file.
+        module: String,
+        /// The name of what it needs.
+        missing: String,
+    },
     /// Kernel and modules do not belong together.
     #[error("{} is for kernel {found}, the kernel is {expected}", path.display())]
     WrongKernel {

@@ -28,7 +28,7 @@ impl ExtraModules {
     ///
     /// # Errors
     /// [`Error::WrongKernel`] for a module of another kernel,
-    /// [`Error::MissingModule`] when one needs another that is nowhere; whatever
+    /// [`Error::NeedsModule`] when one needs another that is nowhere; whatever
     /// reading a module gives.
     pub fn read(paths: &[PathBuf], known: &ModuleIndex, folder: &str) -> Result<Self> {
         let mut new = BTreeMap::new();
@@ -114,7 +114,7 @@ fn require(
         } else if known.builtin.contains(&needed) {
             continue;
         } else {
-            return Err(Error::MissingModule {
+            return Err(Error::NeedsModule {
                 module: module.path.display().to_string(),
                 missing: needed.to_string(),
             });
