@@ -1,0 +1,127 @@
+//! A finished medium that a site has customised: it starts as before, with Secure
+//! Boot, and does what it was given; what is damaged is told and not obeyed.
+
+use anyhow::{Context, Result, ensure};
+use qemu::{Bus, Disk, Exit, Firmware, Machine, Nic, NicModel, Vm};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tests::{
+    Asks, Authority, Sample, TlsServer, Valid, artefact, blank_disk, fact, medium, outcome,
+    scratch, tool,
+};
+
+const LIMIT: Duration = Duration::from_secs(120);
+/// The host, as QEMU's own network shows it to the guest.
+const FROM_GUEST: &str = "10.0.2.2";
+
+/// The medium with a configuration, an authority and a plan without one, in `folder`.
+fn customised(folder: &Path, server: &TlsServer, authority: &Authority) -> Result<PathBuf> {
+    let files = [
+        (
+            "site.toml",
+            "name = \"ACME Recovery\"\nhostname = \"lifeboat\"\n".to_owned(),
+        ),
+        ("ca.pem", authority.certificate.clone()),
+        (
+            "plan.toml",
+            format!(
+                "[restore]\nfrom = \"{}\"\nthen = \"poweroff\"\n[target]\nserial = \"T\"\n",
+                server.url(FROM_GUEST)
+            ),
+        ),
+    ];
+    for (name, text) in files {
+        fs::write(folder.join(name), text)?;
+    }
+    let (builder, iso) = (artefact("debug/imagebuilder")?, folder.join("acme.iso"));
+    let (original, file) = (medium()?, |name: &str| folder.join(name));
+    let words: [&OsStr; 11] = [
+        builder.as_os_str(),
+        "customize".as_ref(),
+        original.as_os_str(),
+        "--config".as_ref(),
+        &file("site.toml").into_os_string(),
+        "--ca".as_ref(),
+        &file("ca.pem").into_os_string(),
+        "--plan".as_ref(),
+        &file("plan.toml").into_os_string(),
+        "--out".as_ref(),
+        iso.as_os_str(),
+    ];
+    tool("imagebuilder, as scripts/test builds it", &words)?;
+    Ok(iso)
+}
+
+fn start(firmware: Firmware, iso: &Path, target: &Path) -> Result<Vm> {
+    let disk = Disk::raw(target).bus(Bus::VirtioBlk).serial("T");
+    let machine = Machine::new(firmware)
+        .memory_mib(384)
+        .cdrom(iso)
+        .nic(Nic::new(NicModel::Virtio))
+        .disk(disk.never_boots())
+        .events();
+    Ok(machine.start()?)
+}
+
+#[test]
+fn vm_a_customised_medium_starts_with_secure_boot_and_a_damaged_area_is_not_obeyed() -> Result<()> {
+    let folder = scratch()?;
+    let sample = Sample::captured(folder.path(), 32)?;
+    let authority = Authority::new("ACME")?;
+    let identity = authority.issue(&[FROM_GUEST], Valid::Now)?;
+    let own = folder.path().join("nginx");
+    let server = TlsServer::serve(&sample.repository, &own, &identity, Asks::Nobody, None)?;
+    let target = folder.path().join("target.raw");
+    blank_disk(&target, 32 << 20)?;
+    let iso = customised(folder.path(), &server, &authority)?;
+
+    let mut vm = start(Firmware::SecureBoot, &iso, &target)?;
+    let site = vm.wait_event("the site", LIMIT, fact("site"))?;
+    ensure!(site["value"]["name"] == "ACME Recovery", "{site}");
+    ensure!(site["value"]["hostname"] == "lifeboat", "{site}");
+    let plan = vm.wait_event("the plan", LIMIT, fact("unattended"))?;
+    let origin = plan["value"]["origin"].as_str().unwrap_or_default();
+    ensure!(origin.contains("site area"), "{plan}");
+    let end = vm.wait_event("the outcome", LIMIT, outcome())?;
+    ensure!(end["event"] == "done", "{end}");
+    ensure!(
+        vm.wait_exit(LIMIT)? == Exit::PoweredOff,
+        "it should switch off"
+    );
+    let (restored, source) = (fs::read(&target)?, fs::read(&sample.disk)?);
+    let (from, to) = (1 << 20, 16 << 20);
+    ensure!(
+        restored[from..to] == source[from..to],
+        "the data is another"
+    );
+
+    damage(&iso)?;
+    blank_disk(&target, 32 << 20)?;
+    let mut vm = start(Firmware::Bios, &iso, &target)?;
+    let site = vm.wait_event("the site", LIMIT, fact("site"))?;
+    let problem = site["value"]["problems"][0].as_str().unwrap_or_default();
+    ensure!(
+        problem.contains("damaged") && problem.contains("customize"),
+        "{site}"
+    );
+    ensure!(site["value"]["name"].is_null(), "none of it counts: {site}");
+    vm.wait_event("the dialogue", LIMIT, fact("waiting-for-input"))?;
+    ensure!(
+        fs::read(&target)?.iter().all(|b| *b == 0),
+        "nothing was written"
+    );
+    Ok(())
+}
+
+/// Changes one byte of what the area holds.
+fn damage(iso: &Path) -> Result<()> {
+    let mut bytes = fs::read(iso)?;
+    let magic = b"RESCUE SITE AREA";
+    let at = bytes.windows(magic.len()).position(|w| w == magic);
+    let at = at.context("no site area")?.saturating_add(200);
+    *bytes.get_mut(at).context("its content")? ^= 1;
+    fs::write(iso, bytes)?;
+    Ok(())
+}
