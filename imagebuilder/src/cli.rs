@@ -193,12 +193,12 @@ pub(crate) struct CustomizeArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
 
-    /// Public keys that may come in by SSH (files as authorized_keys)
+    /// Public keys that may come in by SSH (files as authorized_keys); kept for
+    /// a later version, this one has no SSH server
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) ssh_key: Vec<PathBuf>,
 
-    /// The machine's own SSH key (ssh-keygen -t ed25519), so that it is known
-    /// at every start; without one, each start makes another
+    /// The machine's own SSH key (ssh-keygen -t ed25519); kept as --ssh-key is
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_host_key: Option<PathBuf>,
 
@@ -214,7 +214,8 @@ pub(crate) struct CustomizeArgs {
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub(crate) client_key: Option<PathBuf>,
 
-    /// Public keys that images must be signed with
+    /// Public keys that images are trusted by; kept for a later version, images
+    /// are not signed yet
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) trust_key: Vec<PathBuf>,
 

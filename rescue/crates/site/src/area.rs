@@ -218,6 +218,15 @@ pub fn write(capacity: u64, contents: &Contents) -> Result<Vec<u8>, AreaError> {
     Ok(area)
 }
 
+/// An area around `plain`, which says that it is `claimed` bytes long.
+pub(crate) fn seal(plain: &[u8], claimed: u64) -> Result<Vec<u8>, AreaError> {
+    let payload = pack(plain)?;
+    let capacity = HEADER.saturating_add(payload.len()) as u64;
+    let mut area = header(capacity, &payload, claimed);
+    area.extend(payload);
+    Ok(area)
+}
+
 fn pack(plain: &[u8]) -> Result<Vec<u8>, AreaError> {
     use std::io::Write;
     use zstd::zstd_safe::CParameter;

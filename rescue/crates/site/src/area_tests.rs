@@ -75,11 +75,7 @@ fn every_changed_byte_that_matters_is_noticed() {
 /// An area with correct checksums around `plain`: what an attacker or another
 /// program could write.
 fn forged(plain: &[u8], claimed: u64) -> Vec<u8> {
-    let payload = pack(plain).unwrap();
-    let capacity = (HEADER + payload.len()) as u64;
-    let mut area = header(capacity, &payload, claimed);
-    area.extend(payload);
-    area
+    seal(plain, claimed).unwrap()
 }
 
 /// The error and what is behind it.

@@ -11,6 +11,8 @@ pub mod area;
 mod config;
 mod contents;
 mod entries;
+#[doc(hidden)]
+pub mod fuzzing;
 mod name;
 pub mod plan;
 mod text;
