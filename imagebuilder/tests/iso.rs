@@ -59,7 +59,11 @@ fn two_builds_are_identical_and_small_enough() {
         b"answer = 42\n"
     );
     let menu = String::from_utf8(extract(one.path(), &first, "/boot/grub/grub.cfg")).unwrap();
-    assert_eq!(menu.matches(" rescue.test=1 $rescue_args\n").count(), 2, "{menu}");
+    assert_eq!(
+        menu.matches(" rescue.test=1 $rescue_args\n").count(),
+        2,
+        "{menu}"
+    );
     let leftovers: Vec<_> = fs::read_dir(two.path())
         .unwrap()
         .map(|e| e.unwrap().path())
