@@ -5,11 +5,14 @@ use serde::Deserialize;
 pub mod address;
 pub mod pem;
 pub mod place;
+pub mod secret;
+pub mod share;
 pub mod size;
 
 pub use address::Address;
 pub use pem::Pem;
 pub use place::Place;
+pub use secret::Secret;
 pub use size::Size;
 
 use crate::text;
