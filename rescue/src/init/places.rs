@@ -8,8 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use fsmap::FsKind;
 use serde::Deserialize;
+use sys::mount::Access;
 
 use super::network::{self, Network};
+use super::shares;
 use super::state::Board;
 use super::volumes::{self, LABEL, Volume};
 use crate::inventory::{self, Use};
@@ -101,6 +103,15 @@ pub fn labelled<'a>(volumes: &'a [Volume], label: &str) -> Vec<&'a Volume> {
 /// When it does not appear, or several could be meant.
 pub fn resolve(place: &Place) -> anyhow::Result<String> {
     match place {
+        Place::Nfs(nfs) => {
+            wait_for_network()?;
+            Ok(shares::nfs(nfs, Access::ReadOnly)?.display().to_string())
+        }
+        Place::Smb(smb) => {
+            wait_for_network()?;
+            Ok(shares::smb(smb, Access::ReadOnly)?.display().to_string())
+        }
+        Place::Uuid { uuid, folder } => on_uuid(uuid, folder),
         Place::Http(address) => {
             wait_for_network()?;
             Ok(address.clone())
@@ -114,6 +125,23 @@ pub fn resolve(place: &Place) -> anyhow::Result<String> {
             Ok(volumes::mount(volume)?.join(folder).display().to_string())
         }
         Place::Label { label, folder } => on_label(label, folder),
+    }
+}
+
+fn on_uuid(uuid: &str, folder: &Path) -> anyhow::Result<String> {
+    let has = |v: &&Volume| {
+        v.uuid
+            .as_deref()
+            .is_some_and(|u| u.eq_ignore_ascii_case(uuid))
+    };
+    let found = wait_for(|volumes| volumes.iter().filter(has).cloned().collect())?;
+    match found.as_slice() {
+        [] => bail!("no file system with the UUID {uuid} was found: attach the disk that has it"),
+        [one] => Ok(volumes::mount(one)?.join(folder).display().to_string()),
+        _ => bail!(
+            "{} all have the UUID {uuid}: detach those that are not meant",
+            names(&found)
+        ),
     }
 }
 
@@ -276,6 +304,7 @@ mod tests {
             path: "/dev/sdb1".into(),
             kind: fsmap::FsKind::Ext4,
             label: Some("RESCUE".into()),
+            uuid: None,
         };
         let root = Path::new("/run/rescue/mnt/sdb1");
         let told = spoken(&volume, root, &root.join("backup"));

@@ -117,7 +117,7 @@ fn obey(contents: &Contents, folder: &Path) -> Site {
     match contents.config() {
         Ok(config) => {
             site.name = config.name;
-            site.repositories = config.repositories.iter().map(|p| p.to_string()).collect();
+            site.repositories = config.repositories.iter().map(|p| p.reveal()).collect();
             site.hostname = config.hostname.map(|name| name.as_str().to_owned());
         }
         Err(error) => site.problems.push(format!(

@@ -28,6 +28,8 @@ pub struct Volume {
     pub kind: FsKind,
     /// Its label.
     pub label: Option<String>,
+    /// Its UUID or serial number, as `blkid` shows it.
+    pub uuid: Option<String>,
 }
 
 impl Volume {
@@ -74,6 +76,7 @@ fn look(name: &str) -> Option<Volume> {
         path,
         kind: identity.kind,
         label: label.filter(|l| !l.is_empty()),
+        uuid: identity.uuid,
     })
 }
 
@@ -216,13 +219,16 @@ fn mounted_below(folder: &Path) -> Vec<PathBuf> {
 /// Lets every volume go, used or not: the machine is about to stop.
 pub fn release_all() {
     for target in mounted_below(Path::new(MOUNTS)) {
-        if sys::mount::unmount(&target).is_err() {
+        // A server that is gone must not keep the machine from stopping.
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let on_a_server = name.starts_with("nfs-") || name.starts_with("smb-");
+        if on_a_server || sys::mount::unmount(&target).is_err() {
             let _ = sys::mount::detach(&target);
         }
     }
 }
 
-fn is_mounted(target: &Path) -> bool {
+pub(super) fn is_mounted(target: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let target = target.to_string_lossy();
     mounts.lines().any(|l| l.split(' ').nth(1) == Some(&target))

@@ -207,7 +207,7 @@ impl World for Here<'_> {
         // Looking for repositories leaves volumes mounted; only the chosen one is needed.
         volumes::release_others(folder.as_ref());
         let mut disks = inventory::disks()?;
-        if !folder.starts_with("http://") {
+        if !folder.starts_with("http://") && !folder.starts_with("https://") {
             Machine::host().mark_repository(&mut disks, folder.as_ref())?;
         }
         Ok(disks.into_iter().map(target_line).collect())

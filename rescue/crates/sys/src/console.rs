@@ -49,6 +49,17 @@ pub fn open(path: &Path) -> Result<File> {
         .open(path)
 }
 
+/// Opens the kernel's log so that reading gives a record, or an error when there
+/// is no more.
+///
+/// # Errors
+/// The kernel's.
+pub fn kernel_log() -> Result<File> {
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    options.open("/dev/kmsg")
+}
+
 /// Bytes pass through as they are: no echo, no line editing, no signals.
 ///
 /// # Errors

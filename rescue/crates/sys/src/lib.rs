@@ -13,3 +13,6 @@ pub mod power;
 pub mod process;
 pub mod uevent;
 pub mod watch;
+
+/// The kernel's error numbers.
+pub use nix::errno::Errno;

@@ -7,10 +7,13 @@ const REPOSITORY_HELP: &str = "\
 A repository is the folder that `rescue capture --to` filled. Those on this machine's disks and \
 sticks are found by themselves: attach a disk now if it is on one.
 Anywhere else it has an address:
-  http://server:port/folder  on a web server
-  label:NAME/folder          on the file system with that label
-  medium:/folder             on this medium
-  /folder                    in this system";
+  https://server/folder              on a web server (or http://)
+  nfs://server/export/folder         on an NFS server
+  smb://user:password@server/share   on a Windows or Samba server
+  label:NAME/folder                  on the file system with that label
+  uuid:UUID/folder                   on the file system with that UUID
+  medium:/folder                     on this medium
+  /folder                            in this system";
 
 impl Talk<'_> {
     pub(super) fn repository(&mut self) -> Step {

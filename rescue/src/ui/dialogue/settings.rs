@@ -26,10 +26,13 @@ fn refilled(mut form: Form, values: &[String]) -> Form {
 }
 
 const ADDRESS_HELP: &str = "\
-http://server:port/folder  on a web server
-label:NAME/folder          on the file system with that label
-medium:/folder             on this medium
-/folder                    in this system";
+https://server/folder              on a web server (or http://)
+nfs://server/export/folder         on an NFS server
+smb://user:password@server/share   on a Windows or Samba server
+label:NAME/folder                  on the file system with that label
+uuid:UUID/folder                   on the file system with that UUID
+medium:/folder                     on this medium
+/folder                            in this system";
 
 impl Talk<'_> {
     /// The machine's links.

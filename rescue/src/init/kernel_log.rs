@@ -1,0 +1,55 @@
+//! What the kernel logs while it is asked for something: its error numbers say
+//! less than it knows.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+/// The log from one moment on.
+#[derive(Debug)]
+pub(super) struct KernelLog(File);
+
+impl KernelLog {
+    /// What is logged from now on; `None` when the log cannot be read.
+    pub(super) fn from_now() -> Option<Self> {
+        let mut file = sys::console::kernel_log().ok()?;
+        file.seek(SeekFrom::End(0)).ok()?;
+        Some(Self(file))
+    }
+
+    /// The last word that starts with `prefix` in what was logged.
+    pub(super) fn last_word(&mut self, prefix: &str) -> Option<String> {
+        /// More records than this are not read.
+        const MANY: usize = 1000;
+        let mut last = None;
+        let mut record = [0; 8192];
+        for _ in 0..MANY {
+            // One record a read; an error when there is no more.
+            let Ok(length) = self.0.read(&mut record) else {
+                break;
+            };
+            let text = String::from_utf8_lossy(record.get(..length).unwrap_or_default());
+            last = find_last(&text, prefix).or(last);
+        }
+        last
+    }
+}
+
+fn find_last(text: &str, prefix: &str) -> Option<String> {
+    let of_word = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let words = text.split(|c: char| !of_word(c));
+    let mut found = words.filter(|word| word.starts_with(prefix) && word.len() > prefix.len());
+    found.next_back().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_word_is_found_in_a_record() {
+        let text = "4,612,8123,-;CIFS: Status code returned 0xc000006d STATUS_LOGON_FAILURE\n";
+        let found = find_last(text, "STATUS_");
+        assert_eq!(found.as_deref(), Some("STATUS_LOGON_FAILURE"));
+        assert_eq!(find_last("6,1,1,-;nothing STATUS_ here", "STATUS_"), None);
+    }
+}
