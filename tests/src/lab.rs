@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,8 @@ pub const TAP: &str = "tap0";
 /// The lab's own address on it.
 pub const ADDRESS: &str = "10.77.0.1";
 
-/// Everything in it ends when this does: it is process 1 of a PID namespace.
+/// Everything in it ends when this does: it is process 1 of a PID namespace. It
+/// ends with its input, so also when the test is killed.
 const HOLDER: &str = "set -e
 ip link set lo up
 ip tuntap add tap0 mode tap
@@ -22,7 +24,7 @@ ip address add 10.77.0.1/24 dev tap0
 ip address add fd77::1/64 dev tap0 nodad
 ip link set tap0 up
 echo ready
-exec sleep infinity";
+exec cat";
 
 /// The namespaces, held open by a process.
 #[derive(Debug)]
@@ -57,7 +59,7 @@ impl Lab {
             ])
             .args(["--mount-proc", "sh", "-c", HOLDER])
             .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -98,36 +100,25 @@ impl Lab {
     /// # Errors
     /// When it cannot be started.
     pub fn start(&self, words: &[&str]) -> Result<Server> {
-        let enter = self.enter();
-        let (nsenter, entry) = enter.split_first().context("a command")?;
-        let mut child = Command::new(nsenter)
-            .args(entry)
-            .args(words)
-            .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("starting {words:?}"))?;
-        let (send, lines) = channel();
-        let said = Arc::new(Mutex::new(String::new()));
-        let out = child.stdout.take().context("its output")?;
-        let err = child.stderr.take().context("its errors")?;
-        for stream in [
-            Box::new(out) as Box<dyn std::io::Read + Send>,
-            Box::new(err),
-        ] {
-            let (send, said) = (send.clone(), Arc::clone(&said));
-            thread::spawn(move || {
-                for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                    said.push_str(&line);
-                    said.push('\n');
-                    drop(send.send(line));
-                }
-            });
-        }
-        Ok(Server { child, lines, said })
+        spawn(&self.enter(), words)
+    }
+
+    /// Whether [`Lab::start_as_root`] can work.
+    #[must_use]
+    pub fn has_root() -> bool {
+        let owner = |path| std::fs::metadata(path).map(|m| m.uid());
+        owner("/proc/self").is_ok_and(|uid| uid == 0)
+    }
+
+    /// As [`Lab::start`], for a server that needs what only the host's root may do:
+    /// it is in the network of the lab and ends with it, but not in its user namespace.
+    ///
+    /// # Errors
+    /// When it cannot be started, or this is not root.
+    pub fn start_as_root(&self, words: &[&str]) -> Result<Server> {
+        let target = self.inner.to_string();
+        let enter = ["nsenter", "-n", "-p", "-t", &target, "--"].map(str::to_owned);
+        spawn(&enter, words)
     }
 }
 
@@ -136,6 +127,38 @@ impl Drop for Lab {
         drop(self.holder.kill());
         drop(self.holder.wait());
     }
+}
+
+fn spawn(enter: &[String], words: &[&str]) -> Result<Server> {
+    let (nsenter, entry) = enter.split_first().context("a command")?;
+    let mut child = Command::new(nsenter)
+        .args(entry)
+        .args(words)
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("starting {words:?}"))?;
+    let (send, lines) = channel();
+    let said = Arc::new(Mutex::new(String::new()));
+    let out = child.stdout.take().context("its output")?;
+    let err = child.stderr.take().context("its errors")?;
+    for stream in [
+        Box::new(out) as Box<dyn std::io::Read + Send>,
+        Box::new(err),
+    ] {
+        let (send, said) = (send.clone(), Arc::clone(&said));
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                said.push_str(&line);
+                said.push('\n');
+                drop(send.send(line));
+            }
+        });
+    }
+    Ok(Server { child, lines, said })
 }
 
 impl Server {

@@ -26,6 +26,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// error instead of hanging for ever; until then the kernel tries again.
 const NFS_PATIENCE: &str = "softerr,timeo=300,retrans=9,nolock,proto=tcp";
 
+/// Tells the ports of version 3's services.
+const PORTMAPPER: u16 = 111;
+
 /// From new to old.
 const NFS_VERSIONS: [&str; 4] = ["4.2", "4.1", "4.0", "3"];
 
@@ -44,6 +47,10 @@ pub fn nfs(nfs: &Nfs, access: Access) -> anyhow::Result<PathBuf> {
     let source = nfs_source(nfs);
     let mut first = None;
     for version in NFS_VERSIONS {
+        if version == "3" && !answers(address, PORTMAPPER) {
+            // The kernel would ask it for the port of the mount service, for minutes.
+            break;
+        }
         let options = nfs_options(nfs, address, version);
         match mount(&source, &target, "nfs", access, &options) {
             Ok(()) => return Ok(target),
@@ -113,6 +120,10 @@ fn mount_point(kind: &str, server: &Server, whole: &str, access: Access) -> Path
 fn mount(source: &str, target: &Path, kind: &str, access: Access, data: &str) -> io::Result<()> {
     let source = Path::new(source);
     sys::mount::mount(source, target, kind, access, Trust::Foreign, Some(data))
+}
+
+fn answers(address: IpAddr, port: u16) -> bool {
+    TcpStream::connect_timeout(&SocketAddr::new(address, port), CONNECT).is_ok()
 }
 
 /// The first address of `server` that accepts connections.
