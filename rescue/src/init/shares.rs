@@ -46,24 +46,28 @@ pub fn nfs(nfs: &Nfs, access: Access) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(&target).with_context(|| format!("creating {}", target.display()))?;
     let source = nfs_source(nfs);
     let mut first = None;
+    let mut known_to_4 = false;
     for version in NFS_VERSIONS {
         if version == "3" && !answers(address, PORTMAPPER) {
             // The kernel would ask it for the port of the mount service, for minutes.
             break;
         }
+        if version != "3" && known_to_4 {
+            continue;
+        }
         let options = nfs_options(nfs, address, version);
-        match mount(&source, &target, "nfs", access, &options) {
-            Ok(()) => return Ok(target),
-            Err(error) => {
-                let problem = nfs_problem(&error);
-                if !problem.is_version() && first.is_none() {
-                    first = Some((problem, error));
-                }
-                // An older version may know the folder by another name only.
-                if !problem_is_of_version(problem) {
-                    break;
-                }
-            }
+        let Err(error) = mount(&source, &target, "nfs", access, &options) else {
+            return Ok(target);
+        };
+        let problem = nfs_problem(&error);
+        if problem.is_version() {
+            continue;
+        }
+        // Version 3 may know the folder by another name; an older 4 does not.
+        known_to_4 = true;
+        first.get_or_insert((problem, error));
+        if problem != Problem::NoFolder {
+            break;
         }
     }
     let _ = fs::remove_dir(&target);
@@ -73,10 +77,6 @@ pub fn nfs(nfs: &Nfs, access: Access) -> anyhow::Result<PathBuf> {
             "{nfs}: the server at {address} speaks none of the versions 3 to 4.2 of NFS over TCP"
         ),
     }
-}
-
-fn problem_is_of_version(problem: Problem) -> bool {
-    problem.is_version() || problem == Problem::NoFolder
 }
 
 /// Mounts the share and returns its folder.
