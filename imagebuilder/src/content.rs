@@ -39,8 +39,8 @@ impl Content {
         let medium = describe(&parts, &drivers);
         step("packing the initramfs");
         let layers = vec![
-            layers::base(&parts.rescue.bytes, &medium, time, level)?,
-            drivers.pack(level)?,
+            layers::base(&parts.rescue.bytes, &medium, &drivers, time, level)?,
+            drivers.pack(time, args.level)?,
             layers::site(args.site_area, time)?,
         ];
         Ok(Self {

@@ -7,10 +7,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use initramfs::{
     BaseLayer, Class, Closure, DEFAULT_LIST, Level, MediumInfo, ModuleTree, Selection, Tree,
-    compress, driver_layer,
+    compress, driver_layer, wrap,
 };
 
 use crate::parts::{Parts, sha256};
+use crate::squashfs;
 
 /// File name below /boot of the layer that holds the site area.
 pub(crate) const SITE: &str = "site.cpio";
@@ -30,7 +31,7 @@ pub(crate) struct Layer {
 /// The drivers before they are packed, and what there is to say of them.
 #[derive(Debug)]
 pub(crate) struct Drivers {
-    cpio: Vec<u8>,
+    content: initramfs::Drivers,
     pub(crate) sha256: String,
     /// Modules and bytes by class.
     pub(crate) classes: BTreeMap<Class, (usize, usize)>,
@@ -60,15 +61,14 @@ pub(crate) fn drivers(parts: &Parts, list: Option<&Path>, mtime: u32) -> Result<
         None => Selection::from_list("modules.list", DEFAULT_LIST, &tree)?,
     };
     let closure = Closure::of(&selection, &tree)?;
-    let (layer, firmware) = driver_layer(&parts.kernel_version, &closure, &tree)?;
-    let cpio = layer.to_cpio(mtime)?;
+    let content = driver_layer(&parts.kernel_version, &closure, &tree)?;
     Ok(Drivers {
-        sha256: sha256(&cpio),
-        classes: classes(&closure, &layer, &parts.kernel_version),
-        cpio,
+        sha256: sha256(&content.tree.to_cpio(mtime)?),
+        classes: classes(&closure, &content.tree, &parts.kernel_version),
         absent: selection.absent,
         unresolved: closure.unresolved,
-        firmware: firmware.len(),
+        firmware: content.firmware.len(),
+        content,
     })
 }
 
@@ -86,10 +86,22 @@ fn classes(closure: &Closure, layer: &Tree, kernel: &str) -> BTreeMap<Class, (us
     out
 }
 
-/// The base layer with `binary` as /init.
-pub(crate) fn base(binary: &[u8], medium: &MediumInfo, mtime: u32, level: Level) -> Result<Layer> {
-    let cpio = BaseLayer { binary, medium }.tree()?.to_cpio(mtime)?;
-    pack("base.cpio.zst", &cpio, level)
+/// The base layer with `binary` as /init, and what it must know and have
+/// before it can open the other layers.
+pub(crate) fn base(
+    binary: &[u8],
+    medium: &MediumInfo,
+    drivers: &Drivers,
+    mtime: u32,
+    level: Level,
+) -> Result<Layer> {
+    let base = BaseLayer {
+        binary,
+        medium,
+        index: &drivers.content.index,
+        early: &drivers.content.early,
+    };
+    pack("base.cpio.zst", &base.tree()?.to_cpio(mtime)?, level)
 }
 
 /// The layer that `imagebuilder customize` writes to: an empty area of `capacity`
@@ -109,8 +121,25 @@ pub(crate) fn site(capacity: u64, mtime: u32) -> Result<Layer> {
 
 impl Drivers {
     /// The drivers layer, packed.
-    pub(crate) fn pack(&self, level: Level) -> Result<Layer> {
-        pack("drivers.cpio.zst", &self.cpio, level)
+    pub(crate) fn pack(&self, mtime: u32, level: u8) -> Result<Layer> {
+        mounted("drivers", "drivers.cpio", &self.content.tree, mtime, level)
+    }
+}
+
+/// A layer that is mounted, not unpacked: `tree` in a packed file system.
+fn mounted(name: &str, file: &'static str, tree: &Tree, mtime: u32, level: u8) -> Result<Layer> {
+    let packed = squashfs::pack(tree, mtime, level).with_context(|| format!("packing {name}"))?;
+    Ok(Layer {
+        name: file,
+        packed: wrap(name, packed)?.to_cpio(mtime)?,
+        unpacked: tree.iter().map(|(_, node)| size(node)).sum(),
+    })
+}
+
+fn size(node: &initramfs::Node) -> usize {
+    match node {
+        initramfs::Node::File { data, .. } => data.len(),
+        _ => 0,
     }
 }
 

@@ -22,6 +22,7 @@ mod parts;
 mod publish;
 mod pxe;
 mod report;
+mod squashfs;
 mod stage;
 mod summary;
 mod usb;

@@ -164,23 +164,76 @@ fn the_partition_table_is_valid() {
 
 struct Medium {
     index: ModuleIndex,
+    /// Of the base layer, by path.
+    base: BTreeMap<String, Vec<u8>>,
+    /// Of the drivers layer, by path.
     files: BTreeMap<String, Vec<u8>>,
 }
 
 fn medium() -> Medium {
     let dir = TempDir::new().unwrap();
     let (iso, _) = build(dir.path(), "a.iso", &[]);
-    let layer = extract(dir.path(), &iso, "/boot/drivers.cpio.zst");
-    let entries = read_archives(&layer).unwrap().into_iter();
+    let base = files_of(&extract(dir.path(), &iso, "/boot/base.cpio.zst"));
+    let index = serde_json::from_slice(&base["etc/rescue/modules.json"]).unwrap();
+    let drivers = files_of(&extract(dir.path(), &iso, "/boot/drivers.cpio"));
+    assert_eq!(drivers.len(), 1);
+    let packed = dir.path().join("drivers.squashfs");
+    fs::write(&packed, &drivers["layers/drivers.squashfs"]).unwrap();
+    let root = dir.path().join("drivers");
+    let mut command = Command::new("unsquashfs");
+    command.args(["-quiet", "-no-progress", "-dest"]);
+    let output = command.args([&root, &packed]).output();
+    let output = output.expect("unsquashfs is missing: apt-get install squashfs-tools");
+    assert!(output.status.success(), "{output:?}");
+    let mut files = BTreeMap::new();
+    collect(&root, "", &mut files);
+    Medium { index, base, files }
+}
+
+fn files_of(layer: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let entries = read_archives(layer).unwrap().into_iter();
     let entries = entries.filter(|e| e.kind == EntryKind::File);
-    let files: BTreeMap<_, _> = entries.map(|e| (e.path, e.data)).collect();
-    let index = serde_json::from_slice(&files["etc/rescue/modules.json"]).unwrap();
-    Medium { index, files }
+    entries.map(|e| (e.path, e.data)).collect()
+}
+
+fn collect(folder: &Path, below: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = format!("{below}{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            collect(&entry.path(), &format!("{path}/"), files);
+        } else {
+            files.insert(path, fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+/// PID 1 opens packed layers with nothing but what the base layer has.
+#[test]
+fn what_opens_a_packed_layer_is_not_in_one() {
+    let Medium { index, base, files } = medium();
+    let early: Vec<_> = base
+        .keys()
+        .filter(|p| p.starts_with("lib/early/"))
+        .collect();
+    let mut there = BTreeSet::new();
+    for path in early {
+        let name = path.split_once('-').unwrap().1.trim_end_matches(".ko");
+        let module = &index.modules[&ModuleName::new(name)];
+        assert!(module.deps.iter().all(|dep| there.contains(dep)), "{path}");
+        assert_eq!(base[path], files[module.path.trim_start_matches('/')]);
+        there.insert(ModuleName::new(name));
+    }
+    for name in ["loop", "squashfs"].map(ModuleName::new) {
+        assert!(
+            there.contains(&name) || index.builtin.contains(&name),
+            "{name}"
+        );
+    }
 }
 
 #[test]
 fn the_index_is_closed_and_its_modules_are_signed() {
-    let Medium { index, files } = medium();
+    let Medium { index, files, .. } = medium();
     for (name, module) in &index.modules {
         let file = files.get(module.path.trim_start_matches('/'));
         let file = file.unwrap_or_else(|| panic!("{} is not on the medium", module.path));
@@ -190,11 +243,7 @@ fn the_index_is_closed_and_its_modules_are_signed() {
             assert!(index.modules.contains_key(other), "{name} wants {other}");
         }
     }
-    assert_eq!(
-        files.len(),
-        index.modules.len() + 1,
-        "modules and the index, nothing else"
-    );
+    assert_eq!(files.len(), index.modules.len(), "modules, nothing else");
     for name in index
         .load
         .iter()

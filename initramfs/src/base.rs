@@ -33,6 +33,31 @@ pub struct BaseLayer<'a> {
     pub binary: &'a [u8],
     /// What to say about the medium.
     pub medium: &'a MediumInfo,
+    /// Which module is for what, as JSON ([`crate::ModuleIndex`]).
+    pub index: &'a [u8],
+    /// Modules that PID 1 loads, in this order, before it mounts packed
+    /// layers: name and bytes.
+    pub early: &'a [(String, Vec<u8>)],
+}
+
+/// The folder of packed layers, each `<name>.squashfs`, mounted at `<name>`.
+const LAYERS: &str = "layers";
+
+/// What programs and the kernel look for at its usual place, and where it is.
+const LINKS: &[(&str, &str)] = &[
+    ("lib/modules", "/layers/drivers/lib/modules"),
+    ("lib/firmware", "/layers/firmware/lib/firmware"),
+];
+
+/// A layer that holds the packed file system `squashfs` for PID 1 to mount at
+/// `/layers/<name>`.
+///
+/// # Errors
+/// [`crate::Error::BadPath`] for a name that cannot be one of a file.
+pub fn wrap(name: &str, squashfs: Vec<u8>) -> Result<Tree> {
+    let mut tree = Tree::new();
+    tree.file(&format!("{LAYERS}/{name}.squashfs"), 0o444, squashfs)?;
+    Ok(tree)
 }
 
 /// Mount points and homes of the running system.
@@ -40,7 +65,8 @@ const FOLDERS: &[(&str, u32)] = &[
     ("bin", 0o755),
     ("dev", 0o755),
     ("etc/rescue", 0o755),
-    ("lib/firmware", 0o755),
+    ("layers", 0o755),
+    ("lib/early", 0o755),
     ("mnt", 0o755),
     ("proc", 0o555),
     ("root", 0o700),
@@ -81,6 +107,15 @@ impl BaseLayer<'_> {
             source,
         })?;
         tree.file("etc/rescue/medium.json", 0o644, json)?;
+        tree.file("etc/rescue/modules.json", 0o644, self.index.to_vec())?;
+        for (at, (name, bytes)) in self.early.iter().enumerate() {
+            // Two digits, so that the order of names is that of loading.
+            let path = format!("lib/early/{at:02}-{name}.ko");
+            tree.file(&path, 0o644, bytes.clone())?;
+        }
+        for (path, target) in LINKS {
+            tree.symlink(path, target)?;
+        }
         tree.file(
             "etc/passwd",
             0o644,
@@ -108,6 +143,8 @@ mod tests {
         let base = BaseLayer {
             binary: b"ELF",
             medium: &medium,
+            index: b"{}",
+            early: &[("loop".to_owned(), b"L".to_vec())],
         };
         let archive = base.tree().unwrap().to_cpio(0).unwrap();
         let entries = read_archives(&archive).unwrap();
@@ -117,6 +154,9 @@ mod tests {
             (0o755, &b"ELF"[..])
         );
         assert_eq!(find("bin/rescue").data, b"/init");
+        assert_eq!(find("lib/early/00-loop.ko").data, b"L");
+        assert_eq!(find("etc/rescue/modules.json").data, b"{}");
+        assert_eq!(find("lib/modules").data, b"/layers/drivers/lib/modules");
         assert_eq!(find("tmp").mode, 0o1777);
         let read: MediumInfo =
             serde_json::from_slice(&find("etc/rescue/medium.json").data).unwrap();

@@ -109,6 +109,15 @@ pub enum Error {
         /// What the module was built for.
         found: String,
     },
+    /// What layers are packed as cannot be mounted.
+    #[error(
+        "the module {module} is not on the list and not in the kernel: without it the medium \
+         cannot open its own layers; add it to the module list"
+    )]
+    NoSquashfs {
+        /// Which module.
+        module: String,
+    },
     /// The index could not be written as JSON.
     #[error("writing {name} as JSON")]
     Json {

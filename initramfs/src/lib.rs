@@ -2,7 +2,9 @@
 //!
 //! An initramfs here is several *layers*, each a cpio archive of its own, that
 //! the boot loader or a plain `cat` concatenates. A [`Tree`] is one layer in
-//! the making; [`compress`] packs it the way the kernel can unpack it.
+//! the making; [`compress`] packs it the way the kernel can unpack it. Large
+//! layers hold one packed file system ([`wrap`]) that PID 1 mounts: it stays
+//! packed in memory, and nothing of it is unpacked that is not read.
 //! Everything the running medium would otherwise have to work out (module
 //! dependencies, aliases, libraries of a dynamic program) is worked out here
 //! and shipped as data: see [`ModuleIndex`].
@@ -19,12 +21,12 @@ mod error;
 mod kmod;
 mod tree;
 
-pub use base::{BaseLayer, MediumInfo};
+pub use base::{BaseLayer, MediumInfo, wrap};
 pub use compress::{Level, compress, join};
 pub use cpio::{Entry, EntryKind, locate, read_archives};
 pub use error::{Error, Result};
 pub use kmod::{
-    Class, Closure, DEFAULT_LIST, ExtraModules, LoadedModule, ModuleIndex, ModuleName,
+    Class, Closure, DEFAULT_LIST, Drivers, ExtraModules, LoadedModule, ModuleIndex, ModuleName,
     ModuleRecord, ModuleTree, Selection, SoftDep, driver_layer,
 };
 pub use tree::{Node, Tree};

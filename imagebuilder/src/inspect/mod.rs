@@ -13,6 +13,7 @@ use crate::customize::{Reserved, Shown};
 use crate::iso9660::{BootEntry, Hybrid};
 use crate::kernel;
 use crate::medium::{Form, Medium};
+use crate::squashfs::Superblock;
 
 /// What is in a medium; `--json` prints it.
 #[derive(Debug, Serialize)]
@@ -46,8 +47,11 @@ struct LayerContents {
     packed: u64,
     unpacked: u64,
     files: usize,
-    /// Bytes by top folder, modules by their kernel folder.
+    /// Bytes by top folder.
     folders: BTreeMap<String, u64>,
+    /// Of a layer that is mounted: what it is packed with, and how many files,
+    /// folders and links there are.
+    mounted: Option<(&'static str, u32)>,
 }
 
 /// Prints what `args.medium` holds.
@@ -112,6 +116,7 @@ fn read_layer(path: &str, bytes: &[u8], out: &mut Contents) -> Result<LayerConte
         unpacked: 0,
         files: 0,
         folders: BTreeMap::new(),
+        mounted: None,
     };
     for entry in read_archives(bytes)? {
         if entry.kind != EntryKind::File {
@@ -129,19 +134,17 @@ fn read_layer(path: &str, bytes: &[u8], out: &mut Contents) -> Result<LayerConte
                 out.modules = index.modules.len();
                 out.aliases = index.aliases.len();
             }
+            path if path.ends_with(".squashfs") => {
+                let packed = Superblock::read(&entry.data);
+                let packed = packed.with_context(|| format!("{path} is no squashfs"))?;
+                layer.mounted = Some((packed.compression, packed.entries));
+            }
             _ => {}
         }
     }
     Ok(layer)
 }
 
-/// "lib/modules/6.1/kernel/drivers/net/x/y.ko" is "modules: drivers/net".
 fn folder_of(path: &str) -> String {
-    let parts: Vec<&str> = path.split('/').collect();
-    match parts[..] {
-        ["lib", "modules", _, "kernel", a, b, _, ..] => format!("modules: {a}/{b}"),
-        ["lib", "modules", _, "kernel", a, ..] => format!("modules: {a}"),
-        [top, _, ..] => top.to_owned(),
-        _ => path.to_owned(),
-    }
+    path.split('/').next().unwrap_or(path).to_owned()
 }

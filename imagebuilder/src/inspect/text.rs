@@ -53,10 +53,11 @@ pub(super) fn text(contents: &Contents) -> String {
             folders.sized(folder, *size, "");
         }
         let unpacked = human_bytes(layer.unpacked);
-        inner.push_str(&format!(
-            "{}: {} files, {unpacked}\n",
-            layer.path, layer.files
-        ));
+        let what = match layer.mounted {
+            Some((packing, entries)) => format!("{entries} entries, packed with {packing}"),
+            None => format!("{} files, {unpacked}", layer.files),
+        };
+        inner.push_str(&format!("{}: {what}\n", layer.path));
         inner.push_str(&folders.render());
     }
     let mut esp = Table::default();

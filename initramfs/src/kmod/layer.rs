@@ -1,19 +1,33 @@
-//! The drivers layer: module files and their index.
+//! The drivers: module files, their index, and those needed before all others.
+
+use std::collections::BTreeSet;
 
 use super::{Closure, ModuleIndex, ModuleName, ModuleTree, modinfo};
 use crate::{Error, Result, Tree};
 
-/// A layer holding the modules of `closure` below `/lib/modules/<kernel>` and
-/// the index at `/etc/rescue/modules.json`. Also returns, sorted, the
-/// firmware files that the modules may ask for, each with the module.
+/// What the running system needs before it can look into a packed layer: the
+/// loop device, and the file system that layers are packed as.
+const EARLY: [&str; 2] = ["loop", "squashfs"];
+
+/// All drivers of a medium.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drivers {
+    /// The modules below `/lib/modules/<kernel>`.
+    pub tree: Tree,
+    /// The index, as JSON.
+    pub index: Vec<u8>,
+    /// Name and bytes of what must be loaded, in this order, before a packed
+    /// layer can be mounted. Empty when the kernel has all of it built in.
+    pub early: Vec<(String, Vec<u8>)>,
+    /// Firmware files that the modules may ask for, each with the module.
+    pub firmware: Vec<(ModuleName, String)>,
+}
+
+/// The modules of `closure`.
 ///
 /// # Errors
-/// Whatever reading a module gives; [`Error::Json`].
-pub fn driver_layer(
-    kernel: &str,
-    closure: &Closure,
-    tree: &ModuleTree,
-) -> Result<(Tree, Vec<(ModuleName, String)>)> {
+/// Whatever reading a module gives; [`Error::NoSquashfs`]; [`Error::Json`].
+pub fn driver_layer(kernel: &str, closure: &Closure, tree: &ModuleTree) -> Result<Drivers> {
     let mut layer = Tree::new();
     let mut firmware = Vec::new();
     for (name, module) in &closure.modules {
@@ -32,8 +46,32 @@ pub fn driver_layer(
         name: "modules.json",
         source,
     })?;
-    layer.file("etc/rescue/modules.json", 0o644, index)?;
     firmware.sort();
     firmware.dedup();
-    Ok((layer, firmware))
+    Ok(Drivers {
+        tree: layer,
+        index,
+        early: early(closure, tree)?,
+        firmware,
+    })
+}
+
+fn early(closure: &Closure, tree: &ModuleTree) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut order: Vec<ModuleName> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for name in EARLY.map(ModuleName::new) {
+        match closure.modules.get(&name) {
+            None if tree.is_builtin(&name) => {}
+            None => {
+                let module = name.to_string();
+                return Err(Error::NoSquashfs { module });
+            }
+            Some(module) => {
+                let needed = module.deps.iter().chain([&name]);
+                order.extend(needed.filter(|n| seen.insert((*n).clone())).cloned());
+            }
+        }
+    }
+    let read = |name: ModuleName| Ok((name.to_string(), tree.read(&name)?));
+    order.into_iter().map(read).collect()
 }

@@ -21,7 +21,7 @@ pub use closure::{Closure, LoadedModule};
 pub use depmod::SoftDep;
 pub use extra::ExtraModules;
 pub use index::{ModuleIndex, ModuleRecord};
-pub use layer::driver_layer;
+pub use layer::{Drivers, driver_layer};
 pub use list::{Class, DEFAULT_LIST, Selection};
 pub use names::ModuleName;
 pub use tree::ModuleTree;

@@ -20,6 +20,7 @@ pub mod devices;
 pub mod dhcp;
 mod grow;
 mod kernel_log;
+pub mod layers;
 pub mod modprobe;
 pub mod modules;
 pub mod mounts;
@@ -50,7 +51,8 @@ use supervisor::Supervisor;
 #[must_use]
 pub fn run() -> ExitCode {
     let signals = sys::process::Signals::collect();
-    let problems = mounts::mount_all();
+    let mut problems = mounts::mount_all();
+    problems.extend(layers::mount_all());
     let cmdline = Cmdline::current();
     settle_kernel(&cmdline);
     let mut consoles = Consoles::open(&cmdline, port::path(&cmdline).as_deref());

@@ -4,6 +4,7 @@
 
 pub mod block;
 pub mod console;
+pub mod loops;
 pub mod module;
 pub mod mount;
 pub mod netlink;
