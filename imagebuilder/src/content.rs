@@ -38,11 +38,12 @@ impl Content {
         let drivers = layers::drivers(&parts, args.module_list.as_deref(), time)?;
         let medium = describe(&parts, &drivers);
         step("packing the initramfs");
-        let layers = vec![
+        let mut layers = vec![
             layers::base(&parts.rescue.bytes, &medium, &drivers, time, level)?,
             drivers.pack(time, args.level)?,
-            layers::site(args.site_area, time)?,
         ];
+        layers.extend(layers::tools(&parts, time, args.level)?);
+        layers.push(layers::site(args.site_area, time)?);
         Ok(Self {
             layers,
             volume: medium.volume,

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use initramfs::{
-    BaseLayer, Class, Closure, DEFAULT_LIST, Level, MediumInfo, ModuleTree, Selection, Tree,
-    compress, driver_layer, wrap,
+    BaseLayer, Class, Closure, DEFAULT_LIST, DEFAULT_TOOLS, Level, MediumInfo, ModuleTree,
+    Selection, Tree, compress, driver_layer, tools_layer, wrap,
 };
 
 use crate::parts::{Parts, sha256};
@@ -124,6 +124,22 @@ impl Drivers {
     pub(crate) fn pack(&self, mtime: u32, level: u8) -> Result<Layer> {
         mounted("drivers", "drivers.cpio", &self.content.tree, mtime, level)
     }
+}
+
+/// The layer of programs that are not ours; none when the boot parts hold none.
+pub(crate) fn tools(parts: &Parts, mtime: u32, level: u8) -> Result<Option<Layer>> {
+    let Some(root) = &parts.tools else {
+        return Ok(None);
+    };
+    let applets = parts.applets.lines().collect::<Vec<_>>();
+    let mut tree = tools_layer(DEFAULT_TOOLS, root, &applets)
+        .with_context(|| format!("gathering the programs in {}", root.display()))?;
+    tree.file(
+        "usr/share/rescue/packages.txt",
+        0o644,
+        parts.packages.clone(),
+    )?;
+    mounted("tools", "tools.cpio", &tree, mtime, level).map(Some)
 }
 
 /// A layer that is mounted, not unpacked: `tree` in a packed file system.

@@ -35,6 +35,12 @@ pub(crate) struct Parts {
     pub(crate) config: Option<Part>,
     /// For network boot, where the boot parts have it.
     pub(crate) net: Option<Net>,
+    /// Folder with unpacked packages, where the boot parts have it.
+    pub(crate) tools: Option<PathBuf>,
+    /// What the busybox in it can do, a name a line.
+    pub(crate) applets: String,
+    /// Names and versions of all packages.
+    pub(crate) packages: Vec<u8>,
 }
 
 /// What only machines that boot from the network start.
@@ -73,6 +79,9 @@ impl Parts {
             grub_pc: dir.join("grub/i386-pc"),
             config: args.config.as_deref().map(Part::read).transpose()?,
             net: Net::read(dir),
+            tools: Some(dir.join("tools")).filter(|tools| tools.is_dir()),
+            applets: fs::read_to_string(dir.join("applets")).unwrap_or_default(),
+            packages: fs::read(dir.join("packages.txt")).unwrap_or_default(),
         })
     }
 

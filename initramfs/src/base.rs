@@ -45,6 +45,10 @@ const LAYERS: &str = "layers";
 
 /// What programs and the kernel look for at its usual place, and where it is.
 const LINKS: &[(&str, &str)] = &[
+    ("bin/sh", "/layers/tools/usr/bin/busybox"),
+    ("lib/x86_64-linux-gnu", "/layers/tools/lib/x86_64-linux-gnu"),
+    ("lib64", "/layers/tools/lib64"),
+    ("usr", "/layers/tools/usr"),
     ("lib/modules", "/layers/drivers/lib/modules"),
     ("lib/firmware", "/layers/firmware/lib/firmware"),
 ];
@@ -122,6 +126,7 @@ impl BaseLayer<'_> {
             b"root:x:0:0:root:/root:/bin/sh\n".to_vec(),
         )?;
         tree.file("etc/group", 0o644, b"root:x:0:\n".to_vec())?;
+        tree.file("etc/shells", 0o644, b"/bin/sh\n".to_vec())?;
         Ok(tree)
     }
 }

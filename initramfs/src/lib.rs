@@ -19,6 +19,7 @@ mod cpio;
 pub mod elf;
 mod error;
 mod kmod;
+mod tools;
 mod tree;
 
 pub use base::{BaseLayer, MediumInfo, wrap};
@@ -29,4 +30,5 @@ pub use kmod::{
     Class, Closure, DEFAULT_LIST, Drivers, ExtraModules, LoadedModule, ModuleIndex, ModuleName,
     ModuleRecord, ModuleTree, Selection, SoftDep, driver_layer,
 };
+pub use tools::{DEFAULT_TOOLS, tools_layer};
 pub use tree::{Node, Tree};

@@ -3,15 +3,19 @@
 
 use anyhow::{Context, Result, ensure};
 use image::Repository;
-use qemu::{Bus, Disk, Exit, Firmware, Machine, Vm};
+use qemu::{Bus, Disk, Exit, Firmware, Forward, Machine, Nic, NicModel, Vm};
 use serde_json::json;
+use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tests::terminal::Terminal;
 use tests::walk::{Seen, Step, same_as_documented, walk};
-use tests::{Sample, TARGET, blank_disk, make_volume, medium, same_blocks, scratch};
+use tests::{
+    Sample, TARGET, artefact, blank_disk, make_volume, medium, same_blocks, scratch, tool,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -128,7 +132,7 @@ fn watch(vm: &mut Vm, terminal: &Terminal) -> Result<Seen> {
 }
 
 /// The machine of the walk: a disk that is slow, and one with the repository.
-fn machine(folder: &Path, sample: &Sample, target: &Path) -> Result<Machine> {
+fn machine(iso: &Path, folder: &Path, sample: &Sample, target: &Path) -> Result<Machine> {
     let content = folder.join("volume");
     fs::create_dir(&content)?;
     fs::rename(&sample.repository, content.join("backup"))?;
@@ -138,7 +142,7 @@ fn machine(folder: &Path, sample: &Sample, target: &Path) -> Result<Machine> {
     let volume = Disk::raw(&volume).never_boots().throw_away_writes();
     let disk = Disk::raw(target).bus(Bus::Ahci).serial(TARGET);
     let machine = Machine::new(Firmware::Bios).memory_mib(512);
-    Ok(machine.cdrom(medium()?).disk(disk).disk(volume).events())
+    Ok(machine.cdrom(iso).disk(disk).disk(volume).events())
 }
 
 /// Makes writing to the first disk slow.
@@ -180,7 +184,7 @@ fn vm_the_walk_over_a_serial_line() -> Result<()> {
     // Socket names are short, and the scratch folder's may not be.
     let sockets = tempfile::tempdir()?;
     let console = sockets.path().join("console");
-    let machine = machine(folder.path(), &sample, &target)?;
+    let machine = machine(&medium()?, folder.path(), &sample, &target)?;
     let mut vm = machine.console_at(&console).start()?;
     slow_down(&mut vm)?;
     let connect = format!("socat -,raw,echo=0 UNIX-CONNECT:{}", console.display());
@@ -189,9 +193,143 @@ fn vm_the_walk_over_a_serial_line() -> Result<()> {
     let exit = vm.wait_exit(PATIENCE)?;
     ensure!(exit == Exit::PoweredOff, "it should power off: {exit}");
 
-    let store = store::DirStore::open(folder.path().join("volume/backup"))?;
-    let repository = Repository::open(Arc::new(store))?;
-    same_blocks(&repository, "sample", &sample.disk, &target, &[])?;
+    restored(folder.path(), &sample, &target)?;
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/walk.md");
     same_as_documented(&document, &seen)
+}
+
+/// Checks that `target` holds what the sample was captured from.
+fn restored(folder: &Path, sample: &Sample, target: &Path) -> Result<()> {
+    let store = store::DirStore::open(folder.join("volume/backup"))?;
+    let repository = Repository::open(Arc::new(store))?;
+    same_blocks(&repository, "sample", &sample.disk, target, &[]).map(drop)
+}
+
+/// A technician with keys of their own, and where to reach the machine.
+struct Client {
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Client {
+    fn new(folder: &Path) -> Result<Self> {
+        let client = Self {
+            folder: folder.to_owned(),
+            port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+        };
+        for name in ["ours", "foreign", "host"] {
+            let words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f"].map(OsStr::new);
+            let file = client.file(name);
+            tool(
+                "openssh-client",
+                &[&words[..], &[file.as_os_str()]].concat(),
+            )?;
+        }
+        // The host is known by the key that the medium was given, and by no other.
+        let key = fs::read_to_string(client.file("host.pub"))?;
+        let known = format!("[127.0.0.1]:{} {key}", client.port);
+        fs::write(client.file("known_hosts"), known)?;
+        Ok(client)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The medium that lets us in.
+    fn medium(&self) -> Result<PathBuf> {
+        let iso = self.file("ssh.iso");
+        let (ours, host) = (self.file("ours.pub"), self.file("host"));
+        let words: [&OsStr; 9] = [
+            &artefact("debug/imagebuilder")?.into_os_string(),
+            "customize".as_ref(),
+            &medium()?.into_os_string(),
+            "--ssh-key".as_ref(),
+            ours.as_os_str(),
+            "--ssh-host-key".as_ref(),
+            host.as_os_str(),
+            "--out".as_ref(),
+            iso.as_os_str(),
+        ];
+        tool("imagebuilder, as scripts/test builds it", &words)?;
+        Ok(iso)
+    }
+
+    /// The words of `ssh` with the key `name`, as for a shell.
+    fn words(&self, name: &str) -> Vec<String> {
+        let known = self.file("known_hosts");
+        let all = format!(
+            "ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes \
+             -o ConnectTimeout=60 -o UserKnownHostsFile={} -i {} -p {} root@127.0.0.1",
+            known.display(),
+            self.file(name).display(),
+            self.port
+        );
+        all.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// What `command` prints on the machine.
+    fn run(&self, name: &str, command: &str) -> Result<String> {
+        let mut words = self.words(name);
+        words.push(command.to_owned());
+        let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+        tool("openssh-client", &words)
+    }
+
+    /// Waits until the machine lets us in.
+    fn wait(&self, limit: Duration) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            match self.run("ours", "true") {
+                Ok(_) => return Ok(()),
+                Err(error) if started.elapsed() > limit => return Err(error),
+                Err(_) => std::thread::sleep(Duration::from_secs(1)),
+            }
+        }
+    }
+}
+
+#[test]
+fn vm_the_walk_over_ssh_with_our_key_and_no_other() -> Result<()> {
+    let folder = scratch()?;
+    let sample = Sample::captured(folder.path(), 96)?;
+    let target = folder.path().join("target.raw");
+    let own = tempfile::tempdir()?;
+    let client = Client::new(own.path())?;
+    let machine = machine(&client.medium()?, folder.path(), &sample, &target)?;
+    let nic = Nic::new(NicModel::Virtio).forward(Forward {
+        host: client.port,
+        guest: 22,
+    });
+    let mut vm = machine.nic(nic).start()?;
+    slow_down(&mut vm)?;
+    vm.wait_event("first-screen", PATIENCE, |event| {
+        event["value"]["question"] == "first-screen"
+    })?;
+    client.wait(vm.stretched(PATIENCE))?;
+
+    let refused = format!("{:#}", client.run("foreign", "true").unwrap_err());
+    ensure!(refused.contains("Permission denied"), "{refused}");
+    let disks = client.run("ours", "rescue inspect --json")?;
+    ensure!(disks.contains(TARGET), "{disks}");
+    // The shell and what is in it: busybox.
+    let said = client.run("ours", "echo $((6 * 7)) | sed s/4/four/; id -un; exit 0")?;
+    ensure!(said == "four2\nroot\n", "{said:?}");
+
+    let command = client.words("ours").join(" ").replacen("ssh", "ssh -tt", 1);
+    let terminal = Terminal::open(own.path(), (80, 24), &command)?;
+    let limit = vm.stretched(PATIENCE);
+    let first = terminal.wait_for(&["Restore a machine onto this one", "SHA256:"], limit)?;
+    let file = client.file("host.pub").into_os_string();
+    let words = ["ssh-keygen", "-l", "-f"].map(OsStr::new);
+    let shown = tool("openssh-client", &[&words[..], &[&file]].concat())?;
+    let shown = shown.split_whitespace().nth(1).context("a fingerprint")?;
+    ensure!(first.contains(shown), "{shown} is not on\n{first}");
+    walk(&mut vm, &terminal, CHOOSING, PATIENCE)?;
+    walk(&mut vm, &terminal, CONFIRMING, PATIENCE)?;
+    watch(&mut vm, &terminal)?;
+    walk(&mut vm, &terminal, FINISHED, PATIENCE)?;
+    let exit = vm.wait_exit(PATIENCE)?;
+    ensure!(exit == Exit::PoweredOff, "it should power off: {exit}");
+    restored(folder.path(), &sample, &target)
 }

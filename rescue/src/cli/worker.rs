@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use super::Context;
 use crate::init::role::{self, Request, Role};
 use crate::init::work::{self, Plans};
-use crate::init::{devices, network, prompt, site};
+use crate::init::{devices, network, prompt, site, ssh};
 
 /// A part of the rescue medium; PID 1 starts it.
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,8 @@ pub(crate) fn run(args: Args, _context: &Context) -> anyhow::Result<()> {
         Role::Main => end_with(work::run(Plans::Followed)?),
         Role::Dialogue => end_with(work::run(Plans::Ignored)?),
         Role::Prompt => end_with(prompt::run()?),
+        Role::Ssh => ssh::run(),
+        Role::Session => ssh::session(),
         Role::Shell => Err(role::become_shell()).context("starting the medium's shell"),
     }
 }

@@ -8,6 +8,7 @@
 //! * `site` unpacks what the site put into the medium, and ends ([`site`]),
 //! * `devices` loads drivers ([`devices`]),
 //! * `network` brings links up and asks DHCP servers ([`network`]),
+//! * `ssh` lets operators in from elsewhere, when keys were given ([`ssh`]),
 //! * `main` is the unattended restore or the dialogue.
 //!
 //! They tell each other how things stand through files ([`state`]), and
@@ -33,6 +34,7 @@ pub mod role;
 mod share_errors;
 pub mod shares;
 pub mod site;
+pub mod ssh;
 pub mod state;
 mod supervisor;
 pub mod volumes;
@@ -71,6 +73,9 @@ pub fn run() -> ExitCode {
             let mut supervisor = Supervisor::new(signals, consoles);
             supervisor.start(Role::Devices);
             supervisor.start(Role::Network);
+            if ssh::is_wanted() {
+                supervisor.start(Role::Ssh);
+            }
             supervisor.start(Role::Main);
             supervisor.run()
         }

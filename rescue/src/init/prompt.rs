@@ -81,7 +81,7 @@ fn obey(command: &str, argument: &str) -> anyhow::Result<String> {
         "ls" => list(Path::new(argument)),
         "cat" => cat(Path::new(argument)),
         "dmesg" => dmesg(),
-        "log" => Ok(["devices", "network"].map(log).concat()),
+        "log" => Ok(["devices", "network", "ssh"].map(log).concat()),
         other => bail!("there is no command {other:?}: `help` lists them"),
     }
 }

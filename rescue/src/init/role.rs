@@ -24,6 +24,10 @@ pub enum Role {
     Prompt,
     /// The medium's own shell.
     Shell,
+    /// Lets operators in from elsewhere.
+    Ssh,
+    /// Serves one of them.
+    Session,
 }
 
 /// What the process in front asks of PID 1 by its exit code.
@@ -64,6 +68,8 @@ impl Role {
             Self::Dialogue => "dialogue",
             Self::Prompt => "prompt",
             Self::Shell => "shell",
+            Self::Ssh => "ssh",
+            Self::Session => "session",
         }
     }
 
@@ -97,7 +103,7 @@ impl Role {
             .arg("worker")
             .arg(self.name())
             .env("PATH", "/bin:/sbin:/usr/bin:/usr/sbin")
-            .env("HOME", "/")
+            .env("HOME", "/root")
             .env("TERM", "linux");
         if self.is_in_front() {
             let open = || {
@@ -131,7 +137,11 @@ impl Role {
     /// it when memory runs out (PID 1 it may not), Ctrl-C reaches it.
     pub fn settle_in(self) {
         let _ = sys::process::unblock_all();
-        let score = if self.is_in_front() { "0" } else { "-500" };
+        let score = if self.is_in_front() || self == Self::Session {
+            "0"
+        } else {
+            "-500"
+        };
         let _ = std::fs::write("/proc/self/oom_score_adj", score);
         if self.is_in_front() {
             let _ = sys::console::take_standard_input();
@@ -139,11 +149,24 @@ impl Role {
     }
 }
 
+/// What the shell greets with.
+const GREETING: &str = "
+This is a shell (busybox) on the rescue system; what you do here is done at once.
+  rescue inspect          the machine's disks, and what holds them
+  rescue images --from X  images of a repository; rescue --help lists all commands
+  rescue worker prompt    a simple prompt that mounts volumes read-only
+  dmesg, /run/rescue      the kernel's messages; logs and state of this system
+  exit                    back to the dialogue
+";
+
 /// Becomes the medium's shell; returns only when that fails.
 #[must_use]
 pub fn become_shell() -> std::io::Error {
     use std::os::unix::process::CommandExt;
-    Command::new(SHELL).arg("-i").exec()
+    match shell() {
+        Some(mut shell) => shell.exec(),
+        None => std::io::Error::other("this medium has none"),
+    }
 }
 
 /// The medium's shell, to be run on this process's own terminal; `None` on a
@@ -151,8 +174,24 @@ pub fn become_shell() -> std::io::Error {
 #[must_use]
 pub fn shell() -> Option<Command> {
     let mut shell = Command::new(SHELL);
-    shell.arg("-i");
-    Path::new(SHELL).exists().then_some(shell)
+    shell.arg("-i").env("PS1", "rescue:\\w# ");
+    if !Path::new(SHELL).exists() {
+        return None;
+    }
+    crate::ui::say(GREETING);
+    Some(shell)
+}
+
+/// The shell with `command` to be obeyed; as its user would have typed it.
+#[must_use]
+pub fn shell_command(command: &str) -> Command {
+    let mut shell = Command::new(SHELL);
+    // It must not be obeyed again by a session that the command starts.
+    shell
+        .arg("-c")
+        .arg(command)
+        .env_remove("SSH_ORIGINAL_COMMAND");
+    shell
 }
 
 #[cfg(test)]

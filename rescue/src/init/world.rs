@@ -17,6 +17,7 @@ use super::port::Both;
 use super::prompt;
 use super::role::{self, Request};
 use super::site;
+use super::ssh::{self, Ssh};
 use super::state::Board;
 use super::volumes;
 use crate::event::{Event, Sink};
@@ -137,6 +138,8 @@ impl World for Here<'_> {
     fn overview(&mut self) -> Overview {
         let devices: Devices = self.board.read(devices::STATE).unwrap_or_default();
         let network: Network = self.board.read(network::STATE).unwrap_or_default();
+        let ssh: Option<Ssh> = self.board.read(ssh::STATE);
+        let ssh = ssh.map(|ssh| format!("ssh root@ here: host key {}", ssh.fingerprint));
         let disks = inventory::disks();
         let known = disks.as_deref().unwrap_or_default();
         tell_disks(self.port, known);
@@ -153,7 +156,7 @@ impl World for Here<'_> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             site: site.name,
             machine: this_machine(),
-            network: network.lines(),
+            network: network.lines().into_iter().chain(ssh).collect(),
             disks: lines,
             looking: !devices.settled,
             warnings,

@@ -52,6 +52,18 @@ fn id(pid: Pid) -> u32 {
     u32::try_from(pid.as_raw()).unwrap_or(0)
 }
 
+/// Asks process 1 to stop the machine, as [`Signals`] understands it.
+///
+/// # Errors
+/// `EPERM` when we are not root.
+pub fn ask_init(how: crate::power::Stop) -> Result<()> {
+    let signal = match how {
+        crate::power::Stop::Reboot => Signal::SIGINT,
+        crate::power::Stop::PowerOff => Signal::SIGUSR2,
+    };
+    Ok(kill(Pid::from_raw(1), signal)?)
+}
+
 /// Interrupts this very process, as Ctrl-C at its terminal does.
 ///
 /// # Errors
