@@ -92,7 +92,7 @@ pub fn build_as(form: &str, dir: &Path, name: &str, more: &[&str]) -> (PathBuf, 
 /// A list of few modules: quick to pack.
 pub fn few_modules(dir: &Path) -> String {
     let list = dir.join("few.list");
-    fs::write(&list, "[storage]\nsd_mod\n").unwrap();
+    fs::write(&list, "[storage]\nsd_mod\nloop\nsquashfs\n").unwrap();
     list.to_str().unwrap().to_owned()
 }
 
