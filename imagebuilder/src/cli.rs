@@ -20,6 +20,7 @@ Examples:
   imagebuilder iso --kernel /boot/vmlinuz-6.12 --modules /lib/modules/6.12
   imagebuilder usb --data-size 8GiB --out rescue-usb.img
   imagebuilder pxe --out /srv/rescue
+  imagebuilder uki --key db.key --certificate db.pem --out rescue.efi
   imagebuilder customize rescue.iso --ssh-key ~/.ssh/id_ed25519.pub --plan rescue.toml
   imagebuilder inspect rescue.iso
   dd if=rescue.iso of=/dev/STICK bs=4M conv=fsync     # the same file, on a USB stick";
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Usb(UsbArgs),
     /// Build a folder for network boot: TFTP, HTTP, iPXE, UEFI HTTP boot
     Pxe(PxeArgs),
+    /// Build one signed program for UEFI: kernel, initramfs and command line
+    Uki(UkiArgs),
     /// Put configuration, keys, a plan, drivers into a finished medium
     Customize(CustomizeArgs),
     /// List what a medium holds and how large it is, by reading it
@@ -276,3 +279,26 @@ Examples:
   imagebuilder customize /dev/sdX --reset --ssh-key ~/.ssh/id_ed25519.pub
   imagebuilder customize /srv/rescue --kernel-args \"rescue.config=http://server/plans/\"
   imagebuilder customize rescue.iso --show";
+
+/// `imagebuilder uki`
+#[derive(Debug, Args)]
+pub(crate) struct UkiArgs {
+    #[command(flatten)]
+    pub(crate) build: BuildArgs,
+
+    /// What to write; the certificate comes beside it, as .cer and .esl
+    #[arg(long, value_name = "FILE", default_value = "target/rescue.efi")]
+    pub(crate) out: PathBuf,
+
+    /// The key to sign with, in PEM form; without one the image is not signed
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// The certificate of that key, in PEM form
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) certificate: Option<PathBuf>,
+
+    /// systemd's stub (default: that of the boot parts)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stub: Option<PathBuf>,
+}

@@ -22,9 +22,11 @@ mod parts;
 mod publish;
 mod pxe;
 mod report;
+mod secureboot;
 mod squashfs;
 mod stage;
 mod summary;
+mod uki;
 mod usb;
 mod xorriso;
 
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         cli::Command::Usb(args) => usb::run(&args),
         cli::Command::Pxe(args) => pxe::run(&args),
         cli::Command::Customize(args) => customize::run(&args),
+        cli::Command::Uki(args) => uki::run(&args),
         cli::Command::Inspect(args) => inspect::run(&args),
     };
     match result {

@@ -13,6 +13,7 @@ use crate::customize::{Reserved, Shown};
 use crate::iso9660::{BootEntry, Hybrid};
 use crate::kernel;
 use crate::medium::{Form, Medium};
+use crate::secureboot::Preflight;
 use crate::squashfs::Superblock;
 
 /// What is in a medium; `--json` prints it.
@@ -39,6 +40,8 @@ struct Contents {
     config: bool,
     /// What `imagebuilder customize` put there; none on a medium without a place for it.
     site: Option<Shown>,
+    /// On which machines Secure Boot lets it start.
+    secure_boot: Preflight,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,6 +85,7 @@ fn read(medium: &Medium) -> Result<Contents> {
         aliases: 0,
         config: medium.files.contains_key("rescue.toml"),
         site: site(medium)?,
+        secure_boot: Preflight::of(medium)?,
     };
     for path in medium.files.keys() {
         if !path.starts_with("boot/") {

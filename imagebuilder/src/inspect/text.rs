@@ -73,11 +73,12 @@ pub(super) fn text(contents: &Contents) -> String {
          Boots: {boots}\n\
          rescue {rescue}, kernel {kernel}, {modules} modules with {aliases} aliases\n\
          Configuration (/rescue.toml): {config}\n\
-         {site}Files\n{files}EFI partition\n{esp}{inner}",
+         {site}{secure_boot}Files\n{files}EFI partition\n{esp}{inner}",
         form = contents.form.title(),
         volume = contents.volume,
         size = human_bytes(contents.size),
         boots = boots(contents),
+        secure_boot = contents.secure_boot.text(),
         kernel = contents.kernel.as_deref().unwrap_or("?"),
         modules = contents.modules,
         aliases = contents.aliases,

@@ -167,8 +167,6 @@ impl Medium {
         self.read_extents(path, &self.extents(path)?).map(Some)
     }
 
-    // `inspect` is going to read signatures with it.
-    #[allow(dead_code)]
     /// The bytes of a file of the EFI system partition ("EFI/BOOT/BOOTX64.EFI").
     pub(crate) fn read_esp(&self, path: &str) -> Result<Option<Vec<u8>>> {
         let (Some(fat), Some(source), Some(size)) = (self.fat, &self.source, self.esp.get(path))
