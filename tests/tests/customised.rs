@@ -1,5 +1,7 @@
 //! A finished medium that a site has customised: it starts as before, with Secure
-//! Boot, and does what it was given; what is damaged is told and not obeyed.
+//! Boot, and does what it was given; what is damaged is told and not obeyed. Its
+//! machine's clock is wrong: only with the time of the server that it names can it
+//! trust anybody.
 
 use anyhow::{Context, Result, ensure};
 use qemu::{Bus, Disk, Exit, Firmware, Machine, Nic, NicModel, Vm};
@@ -8,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tests::{
-    Asks, Authority, Sample, TlsServer, Valid, artefact, blank_disk, fact, medium, outcome,
-    scratch, tool,
+    Asks, Authority, Sample, TimeServer, TlsServer, Valid, artefact, blank_disk, fact, medium,
+    outcome, scratch, tool,
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -22,11 +24,20 @@ const DRIVERS: [&str; 2] = ["i6300esb.ko", "watchdog.ko"];
 
 /// The medium with a configuration, an authority, a plan without one, a driver and words for the
 /// kernel, in `folder`.
-fn customised(folder: &Path, server: &TlsServer, authority: &Authority) -> Result<PathBuf> {
+fn customised(
+    folder: &Path,
+    server: &TlsServer,
+    authority: &Authority,
+    time: &TimeServer,
+) -> Result<PathBuf> {
     let files = [
         (
             "site.toml",
-            "name = \"ACME Recovery\"\nhostname = \"lifeboat\"\n".to_owned(),
+            format!(
+                "name = \"ACME Recovery\"\nhostname = \"lifeboat\"\n\
+                 time-servers = [\"{FROM_GUEST}:{}\"]\n",
+                time.port()
+            ),
         ),
         ("ca.pem", authority.certificate.clone()),
         (
@@ -75,6 +86,8 @@ fn start(firmware: Firmware, iso: &Path, target: &Path) -> Result<Vm> {
         .nic(Nic::new(NicModel::Virtio))
         .disk(disk.never_boots())
         .arguments(&["-device", "i6300esb"])
+        // By this clock the server's certificate expired long ago.
+        .arguments(&["-rtc", "base=2045-01-01T00:00:00"])
         .events();
     Ok(machine.start()?)
 }
@@ -89,7 +102,8 @@ fn vm_a_customised_medium_starts_with_secure_boot_and_a_damaged_area_is_not_obey
     let server = TlsServer::serve(&sample.repository, &own, &identity, Asks::Nobody, None)?;
     let target = folder.path().join("target.raw");
     blank_disk(&target, 32 << 20)?;
-    let iso = customised(folder.path(), &server, &authority)?;
+    let time = TimeServer::start()?;
+    let iso = customised(folder.path(), &server, &authority, &time)?;
 
     let mut vm = start(Firmware::SecureBoot, &iso, &target)?;
     vm.wait_for(" rescue.customised=yes,[1]", LIMIT)?;
@@ -103,6 +117,9 @@ fn vm_a_customised_medium_starts_with_secure_boot_and_a_damaged_area_is_not_obey
     ensure!(origin.contains("site area"), "{plan}");
     let end = vm.wait_event("the outcome", LIMIT, outcome())?;
     ensure!(end["event"] == "done", "{end}");
+    let clock = vm.wait_event("the clock", LIMIT, fact("clock"))?;
+    let behind = clock["value"]["was_behind"].as_i64().context("no time")?;
+    ensure!(behind < -10 * 365 * 86_400 && time.asked() > 0, "{clock}");
     ensure!(
         vm.wait_exit(LIMIT)? == Exit::PoweredOff,
         "it should switch off"

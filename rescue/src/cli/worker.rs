@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use super::Context;
 use crate::init::role::{self, Request, Role};
 use crate::init::work::{self, Plans};
-use crate::init::{devices, network, prompt, site, ssh};
+use crate::init::{clock, devices, network, prompt, site, ssh};
 
 /// A part of the rescue medium; PID 1 starts it.
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,7 @@ pub(crate) fn run(args: Args, _context: &Context) -> anyhow::Result<()> {
         Role::Site => site::run(),
         Role::Devices => devices::run(),
         Role::Network => network::run(),
+        Role::Clock => clock::run(),
         Role::Main => end_with(work::run(Plans::Followed)?),
         Role::Dialogue => end_with(work::run(Plans::Ignored)?),
         Role::Prompt => end_with(prompt::run()?),

@@ -8,6 +8,7 @@
 //! * `site` unpacks what the site put into the medium, and ends ([`site`]),
 //! * `devices` loads drivers ([`devices`]),
 //! * `network` brings links up and asks DHCP servers ([`network`]),
+//! * `clock` asks time servers ([`clock`]),
 //! * `ssh` lets operators in from elsewhere, when keys were given ([`ssh`]),
 //! * `main` is the unattended restore or the dialogue.
 //!
@@ -15,6 +16,7 @@
 //! automation through the event [`port`].
 
 mod arrival;
+pub mod clock;
 pub mod cmdline;
 pub mod console;
 pub mod devices;
@@ -73,6 +75,7 @@ pub fn run() -> ExitCode {
             let mut supervisor = Supervisor::new(signals, consoles);
             supervisor.start(Role::Devices);
             supervisor.start(Role::Network);
+            supervisor.start(Role::Clock);
             if ssh::is_wanted() {
                 supervisor.start(Role::Ssh);
             }

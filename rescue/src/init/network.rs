@@ -62,6 +62,16 @@ impl Network {
         link.lease.is_some()
     }
 
+    /// The time servers that DHCP servers told.
+    #[must_use]
+    pub fn time_servers(&self) -> Vec<String> {
+        let leases = self.links.values().filter_map(|l| l.lease.as_ref());
+        leases
+            .flat_map(|l| &l.ntp)
+            .map(Ipv4Addr::to_string)
+            .collect()
+    }
+
     /// One line per link for a person.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
@@ -391,6 +401,7 @@ mod tests {
             server: Ipv4Addr::new(10, 0, 0, 1),
             routes: Vec::new(),
             dns: dns.iter().map(|n| Ipv4Addr::new(10, 0, 0, *n)).collect(),
+            ntp: Vec::new(),
             domain: (last == 9).then(|| "example.org".to_owned()),
             host_name: None,
             mtu: None,

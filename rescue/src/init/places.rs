@@ -10,6 +10,7 @@ use fsmap::FsKind;
 use serde::Deserialize;
 use sys::mount::Access;
 
+use super::clock;
 use super::network::{self, Network};
 use super::shares;
 use super::state::Board;
@@ -114,6 +115,9 @@ pub fn resolve(place: &Place) -> anyhow::Result<String> {
         Place::Uuid { uuid, folder } => on_uuid(uuid, folder),
         Place::Http(address) => {
             wait_for_network()?;
+            if address.starts_with("https:") {
+                clock::wait();
+            }
             Ok(address.clone())
         }
         Place::Path(path) => Ok(path.display().to_string()),

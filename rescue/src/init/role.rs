@@ -16,6 +16,8 @@ pub enum Role {
     Devices,
     /// Brings up wired links and asks for addresses.
     Network,
+    /// Asks time servers and sets the clock.
+    Clock,
     /// Talks to the operator or follows the unattended plan; restores.
     Main,
     /// Talks to the operator, whatever plan there is.
@@ -64,6 +66,7 @@ impl Role {
             Self::Site => "site",
             Self::Devices => "devices",
             Self::Network => "network",
+            Self::Clock => "clock",
             Self::Main => "main",
             Self::Dialogue => "dialogue",
             Self::Prompt => "prompt",

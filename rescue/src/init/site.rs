@@ -44,6 +44,8 @@ pub struct Site {
     pub hostname: Option<String>,
     /// Repositories to offer.
     pub repositories: Vec<String>,
+    /// Time servers to ask.
+    pub time_servers: Vec<String>,
     /// The files that were unpacked, by name.
     pub files: Vec<String>,
     /// What of it does not count, and what to do about it.
@@ -118,6 +120,7 @@ fn obey(contents: &Contents, folder: &Path) -> Site {
         Ok(config) => {
             site.name = config.name;
             site.repositories = config.repositories.iter().map(|p| p.reveal()).collect();
+            site.time_servers = config.time_servers.iter().map(|s| s.to_string()).collect();
             site.hostname = config.hostname.map(|name| name.as_str().to_owned());
         }
         Err(error) => site.problems.push(format!(

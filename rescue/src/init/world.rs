@@ -9,6 +9,7 @@ use image::{DiskImage, Image, ImageState, ImageSummary, Repository};
 use serde_json::json;
 use store::{Silence, Web};
 
+use super::clock;
 use super::devices::{self, Devices};
 use super::network::{self, Network};
 use super::places;
@@ -152,6 +153,7 @@ impl World for Here<'_> {
         warnings.extend(self.problem.clone());
         let site = site::current();
         warnings.extend(site.problems);
+        warnings.extend(clock::warnings());
         Overview {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             site: site.name,

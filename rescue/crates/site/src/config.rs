@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::plan::Place;
+use crate::plan::share::Server;
 use crate::text;
 
 /// The configuration of a medium. Everything may be left out.
@@ -17,6 +18,8 @@ pub struct Config {
     pub hostname: Option<Hostname>,
     /// Repositories that are offered besides those found on disks.
     pub repositories: Vec<Place>,
+    /// Servers that are asked for the time, before those that DHCP servers name.
+    pub time_servers: Vec<Server>,
 }
 
 /// Why a file is no configuration.
@@ -112,7 +115,7 @@ impl<'de> Deserialize<'de> for Hostname {
 mod tests {
     use super::*;
 
-    const FULL: &str = "name = \"ACME Berlin\"\nhostname = \"rescue-1.acme\"\nrepositories = [\"http://backup/r\"]\n";
+    const FULL: &str = "name = \"ACME Berlin\"\nhostname = \"rescue-1.acme\"\nrepositories = [\"http://backup/r\"]\ntime-servers = [\"ntp.acme:1123\"]\n";
 
     #[test]
     fn a_full_configuration_and_an_empty_one() {
@@ -120,6 +123,7 @@ mod tests {
         assert_eq!(config.name.as_deref(), Some("ACME Berlin"));
         assert_eq!(config.hostname.unwrap().as_str(), "rescue-1.acme");
         assert_eq!(config.repositories[0].to_string(), "http://backup/r");
+        assert_eq!(config.time_servers[0].to_string(), "ntp.acme:1123");
         assert_eq!(Config::parse("x", "").unwrap(), Config::default());
     }
 
@@ -140,6 +144,11 @@ mod tests {
             "{text}"
         );
         assert!(wrong("http://backup/r", "ftp://x").contains("line 3"));
+        let text = wrong("ntp.acme:1123", "http://ntp/");
+        assert!(
+            text.contains("line 4") && text.contains("time server"),
+            "{text}"
+        );
         assert!(wrong("ACME Berlin", "").contains("`name`"));
         assert!(wrong("ACME", "\\u001b[2J").contains("control"));
         for bad in ["", "-a", "a-", "a..b", "ü", &"a".repeat(64)] {

@@ -12,6 +12,7 @@ pub mod packet;
 pub mod poll;
 pub mod power;
 pub mod process;
+pub mod time;
 pub mod uevent;
 pub mod watch;
 

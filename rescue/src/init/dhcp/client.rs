@@ -177,6 +177,7 @@ impl Client {
             option::DOMAIN,
             option::HOST_NAME,
             option::MTU,
+            option::NTP,
         ];
         let mut client_id = vec![1];
         client_id.extend_from_slice(&self.mac);

@@ -22,6 +22,9 @@ pub struct Lease {
     pub routes: Vec<(Ipv4Addr, u8, Ipv4Addr)>,
     /// Name servers.
     pub dns: Vec<Ipv4Addr>,
+    /// Time servers.
+    #[serde(default)]
+    pub ntp: Vec<Ipv4Addr>,
     /// The domain short names are completed with.
     pub domain: Option<String>,
     /// The name the network has for this machine.
@@ -63,6 +66,7 @@ impl Lease {
             server: *message.addresses(option::SERVER).first()?,
             routes: routes(message),
             dns: message.addresses(option::DNS),
+            ntp: message.addresses(option::NTP),
             domain: name(message, option::DOMAIN),
             host_name: name(message, option::HOST_NAME),
             mtu: mtu(message),

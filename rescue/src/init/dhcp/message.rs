@@ -23,6 +23,7 @@ pub(super) mod option {
     pub(in super::super) const HOST_NAME: u8 = 12;
     pub(in super::super) const DOMAIN: u8 = 15;
     pub(in super::super) const MTU: u8 = 26;
+    pub(in super::super) const NTP: u8 = 42;
     pub(in super::super) const REQUESTED: u8 = 50;
     pub(in super::super) const LEASE: u8 = 51;
     pub(in super::super) const OVERLOAD: u8 = 52;

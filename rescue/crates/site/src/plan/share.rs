@@ -3,6 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
+use serde::{Deserialize, Deserializer, de};
+
 use super::secret::Secret;
 
 /// "server", "10.0.0.1:2049", "[fd00::1]:445".
@@ -41,6 +43,17 @@ impl Server {
         };
         let host = host.to_owned();
         named.then_some(Self { host, port })
+    }
+}
+
+impl<'de> Deserialize<'de> for Server {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| {
+            de::Error::custom(format!(
+                "{text:?} is no time server: write \"name\", \"address\", \"name:port\" or \"[address]:port\""
+            ))
+        })
     }
 }
 
