@@ -43,6 +43,8 @@ pub enum Code {
     AlreadyRestored = 26,
     /// What was read back is not what was written.
     VerifyMismatch = 27,
+    /// The machine on the target is not itself: its identity is not the image's.
+    IdentityChanged = 28,
     /// A confirmation was needed and not given.
     NotConfirmed = 30,
     /// The unattended plan is wrong or incomplete.

@@ -8,6 +8,8 @@ pub mod capture;
 pub mod cli;
 pub mod event;
 pub mod exit;
+pub mod files;
+pub mod identity;
 pub mod init;
 pub mod inventory;
 pub mod restore;

@@ -22,14 +22,15 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use image::{
-    Config, DiskImage, ImageId, Machine, Manifest, Region, Repository, Session, StoredRegion,
-    Timestamp,
+    Config, DiskImage, IdentityKey, ImageId, Machine, Manifest, Region, Repository, Session,
+    StoredRegion, Timestamp,
 };
 
 pub use report::Report;
 pub use source::{Source, plan};
 
 use crate::event::{Event, Phase, Sink};
+use crate::identity;
 use crate::inventory::{self, DiskKind};
 
 /// What an image is to be called, and when and by what chance it is made.
@@ -62,7 +63,7 @@ impl Label {
 }
 
 /// 32 bytes of the system's random source.
-fn entropy() -> anyhow::Result<[u8; 32]> {
+pub(crate) fn entropy() -> anyhow::Result<[u8; 32]> {
     use std::io::Read;
     let mut bytes = [0; 32];
     std::fs::File::open("/dev/urandom")
@@ -167,11 +168,32 @@ pub fn run(
         true => machine::identify(Path::new("/")),
         false => Machine::default(),
     };
-    let manifest = manifest(sources, &stored.regions, label, machine)?;
+    let mut manifest = manifest(sources, &stored.regions, label, machine)?;
+    let notes = identify(sources, &mut manifest)?;
+    for text in notes {
+        sink.emit(Event::Warning { text });
+    }
     let image = stored.commit(manifest)?;
     let report = Report::new(&image, stats, skipped, sources, started.elapsed());
     report.tell(sink);
     Ok(report)
+}
+
+/// Writes into the manifest which systems are on its disks; what could not be
+/// looked into, in sentences.
+fn identify(sources: &[Source], manifest: &mut Manifest) -> anyhow::Result<Vec<String>> {
+    let key = IdentityKey::new(entropy()?);
+    let mut notes = Vec::new();
+    for (source, disk) in sources.iter().zip(&manifest.disks) {
+        let (device, places) = source.places();
+        let found = identity::on_disk(&device, disk.index, &places, &key);
+        manifest.systems.extend(found.systems);
+        notes.extend(found.notes);
+    }
+    if !manifest.systems.is_empty() {
+        manifest.identity_key = Some(key);
+    }
+    Ok(notes)
 }
 
 fn manifest(
@@ -215,6 +237,8 @@ fn manifest(
         machine,
         tool: concat!("rescue ", env!("CARGO_PKG_VERSION")).to_owned(),
         disks,
+        systems: Vec::new(),
+        identity_key: None,
     })
 }
 

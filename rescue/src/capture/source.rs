@@ -1,17 +1,19 @@
 //! What is going to be captured: a disk, its regions, their free space.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use disk::{Extent, ReadAt, SectorSize, Table, TableError, Window};
 use image::{BLOCK, Consistency, DiskImage, Filesystem, PartitionInfo, RegionKind, TableKind};
 
 use crate::event::{Event, Sink};
+use crate::identity::Place;
 use crate::inventory::Disk;
 
 /// One disk to capture: opened, looked at, not yet read.
 pub struct Source {
-    pub(super) device: Box<dyn ReadAt>,
+    pub(super) device: Arc<dyn ReadAt>,
     pub(super) disk: Disk,
     pub(super) sector: SectorSize,
     pub(super) table: Table,
@@ -71,12 +73,12 @@ pub fn plan(disk: Disk, sink: &dyn Sink) -> anyhow::Result<Source> {
     let device = disk
         .open()
         .with_context(|| format!("cannot open {}", path.display()))?;
-    plan_device(Box::new(device), disk, sink)
+    plan_device(Arc::new(device), disk, sink)
 }
 
 /// As [`plan`], for a device that is open.
 pub(super) fn plan_device(
-    device: Box<dyn ReadAt>,
+    device: Arc<dyn ReadAt>,
     disk: Disk,
     sink: &dyn Sink,
 ) -> anyhow::Result<Source> {
@@ -223,6 +225,20 @@ impl Source {
     pub(super) fn stem(&self) -> Option<String> {
         let stem = self.disk.path.file_stem()?.to_str()?;
         Some(stem.to_owned())
+    }
+
+    /// The open device, and the parts of it that may hold a system.
+    pub(crate) fn places(&self) -> (Arc<dyn ReadAt>, Vec<Place>) {
+        let place = |region: &SourceRegion| {
+            let kind = &region.fs.as_ref()?.kind;
+            let number = match &region.kind {
+                RegionKind::Partition(info) => info.number,
+                RegionKind::Gap => 0,
+            };
+            Place::new(number, region.start, region.len, kind)
+        };
+        let places = self.regions.iter().filter_map(place).collect();
+        (Arc::clone(&self.device), places)
     }
 
     /// Bytes that are going to be read.

@@ -37,7 +37,7 @@ fn disk_of(size: u64) -> Disk {
 
 fn source(device: impl ReadAt + 'static) -> Source {
     let disk = disk_of(device.size());
-    super::source::plan_device(Box::new(device), disk, &Silent).unwrap()
+    super::source::plan_device(Arc::new(device), disk, &Silent).unwrap()
 }
 
 fn repository(store: Arc<dyn Store>) -> Repository {
@@ -169,7 +169,7 @@ fn a_second_capture_of_an_unchanged_disk_stores_a_manifest_only() {
 
 #[test]
 fn an_empty_file_is_refused() {
-    let device = Box::new(MemDisk::new(Vec::new()));
+    let device = Arc::new(MemDisk::new(Vec::new()));
     let error = super::source::plan_device(device, disk_of(0), &Silent).unwrap_err();
     assert!(error.to_string().contains("nothing to capture"), "{error}");
 }

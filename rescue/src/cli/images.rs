@@ -45,9 +45,10 @@ fn to_json(image: &ImageSummary) -> Value {
             size,
             data_bytes,
             machine,
+            systems,
         } => json!({
             "id": image.id, "state": "readable", "name": name, "created": created,
-            "hostname": hostname, "machine": machine, "disks": disks, "size": size, "data_bytes": data_bytes,
+            "hostname": hostname, "machine": machine, "systems": systems, "disks": disks, "size": size, "data_bytes": data_bytes,
         }),
         ImageState::Unreadable { reason } => json!({
             "id": image.id, "state": "unreadable", "reason": reason,

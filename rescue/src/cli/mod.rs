@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, errors mapped to exit codes here.
 
 mod capture;
+mod identity;
 mod images;
 mod inspect;
 mod restore;
@@ -51,6 +52,7 @@ enum Command {
     Verify(verify::Args),
     Restore(restore::Args),
     Inspect(inspect::Args),
+    Identity(identity::Args),
     #[command(hide = true)]
     Worker(worker::Args),
 }
@@ -92,6 +94,7 @@ pub fn run() -> ExitCode {
         Command::Verify(args) => verify::run(args, &context),
         Command::Restore(args) => restore::run(args, &context),
         Command::Inspect(args) => inspect::run(args, &context),
+        Command::Identity(args) => identity::run(args, &context),
         Command::Worker(args) => worker::run(args, &context),
     };
     match outcome {

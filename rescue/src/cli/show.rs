@@ -58,6 +58,16 @@ fn describe(image: &Image) -> String {
     line("serial", machine.serial.as_deref().unwrap_or_default());
     line("firmware", machine.firmware.as_deref().unwrap_or_default());
     line("made by", &manifest.tool);
+    for system in &manifest.systems {
+        let place = match system.partition {
+            0 => format!("disk {}", system.disk),
+            n => format!("disk {}, partition {n}", system.disk),
+        };
+        line("system", &format!("{} ({place})", system.title()));
+        for (name, value) in &system.identity {
+            line("", &format!("{name}: {value}"));
+        }
+    }
     for disk in &manifest.disks {
         out.push_str(&describe_disk(disk));
     }

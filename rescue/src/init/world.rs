@@ -305,6 +305,9 @@ pub(super) fn report_text(report: &Report, others: &[String]) -> String {
         "{report}\nimage {}, disk serial number {serial}\n",
         report.image
     ));
+    for system in &report.same {
+        text.push_str(&format!("the same machine, checked: {system}\n"));
+    }
     for change in &report.changes {
         text.push_str(&format!("changed: {change}\n"));
     }
@@ -352,6 +355,7 @@ fn image_line(image: &ImageSummary) -> ImageLine {
             created,
             hostname,
             machine,
+            systems,
             disks,
             size,
             data_bytes,
@@ -362,7 +366,11 @@ fn image_line(image: &ImageSummary) -> ImageLine {
             let (size, data) = (disk::human_bytes(*size), disk::human_bytes(*data_bytes));
             let title =
                 format!("{name}{host}, captured {created}, {disks} {plural}, {data} of {size}");
-            (title, machine_details(machine), None)
+            let details = systems
+                .iter()
+                .map(system_line)
+                .chain(machine_details(machine));
+            (title, details.collect(), None)
         }
         ImageState::Unreadable { reason } => {
             ("an image".to_owned(), Vec::new(), Some(reason.clone()))
@@ -374,6 +382,18 @@ fn image_line(image: &ImageSummary) -> ImageLine {
         details,
         unusable,
     }
+}
+
+/// "Debian GNU/Linux 12 (bookworm), web1: ssh host key ed25519 SHA256:…".
+fn system_line(system: &image::System) -> String {
+    let keys = system.identity.iter();
+    let mut keys = keys.filter(|(name, _)| name.starts_with("ssh host key"));
+    // One is enough to tell machines apart; the line must stay one.
+    let key = keys
+        .find(|(name, _)| name.ends_with("ed25519"))
+        .or_else(|| keys.next());
+    let key = key.map(|(name, print)| format!(": {name} {print}"));
+    format!("system: {}{}", system.title(), key.unwrap_or_default())
 }
 
 /// "Dell Inc. PowerEdge R740, serial number 7XK3M, started by uefi"; nothing for

@@ -110,6 +110,18 @@ pub enum Error {
         /// What is on it now.
         left: Left,
     },
+    /// A system on the disk is not what it was when it was captured.
+    #[error(
+        "the data are on {target}, but the machine on it is not the one that was captured: \
+         {changes}; {}",
+        Left::Complete
+    )]
+    Identity {
+        /// Its path.
+        target: PathBuf,
+        /// What is different.
+        changes: String,
+    },
     /// No thread could be started.
     #[error("cannot start a thread for {what}; {}", LEFT)]
     Thread {
@@ -130,6 +142,7 @@ impl Error {
         match self {
             Self::Changed { .. } | Self::Open { .. } | Self::InUse { .. } => Left::Untouched,
             Self::Target { left, .. } | Self::Mismatch { left, .. } => *left,
+            Self::Identity { .. } => Left::Complete,
             Self::Image { .. } | Self::Thread { .. } | Self::Stopped => Left::Unfinished,
         }
     }
@@ -146,6 +159,7 @@ impl Error {
             Self::Open { .. } => Some(Code::TargetWrite),
             Self::Target { .. } => Some(Code::TargetWrite),
             Self::Mismatch { .. } => Some(Code::VerifyMismatch),
+            Self::Identity { .. } => Some(Code::IdentityChanged),
             Self::Image { .. } | Self::Thread { .. } | Self::Stopped => None,
         }
     }

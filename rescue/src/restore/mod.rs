@@ -41,6 +41,7 @@ pub use report::{Checked, Report};
 pub use summary::{PartitionLine, Summary};
 
 use crate::event::{Event, Phase, Sink};
+
 use journal::Journal;
 use target::Target;
 
@@ -86,6 +87,26 @@ pub fn execute(plan: Plan, sink: &dyn Sink) -> Result<Report, Error> {
         Verify::No => written.without_verify(),
     };
     verified.activate(sink)
+}
+
+impl Session {
+    /// Looks at the disk as it will start: the systems on it must be those of
+    /// the image, with everything that makes them themselves.
+    fn check_identity(&mut self) -> Result<(), Error> {
+        let Some(expected) = &self.plan.identity else {
+            return Ok(());
+        };
+        let device: Arc<dyn disk::ReadAt> = self.target.clone();
+        let changes = expected.changes(&device, &self.plan.disk);
+        if !changes.is_empty() {
+            return Err(Error::Identity {
+                target: self.plan.target.path.clone(),
+                changes: changes.join("; "),
+            });
+        }
+        self.report.same = expected.titles();
+        Ok(())
+    }
 }
 
 impl Armed {
@@ -140,7 +161,8 @@ impl Verified {
     /// makes the kernel see the disk.
     ///
     /// # Errors
-    /// The target's; [`Error::Mismatch`] when the table reads back wrongly.
+    /// The target's; [`Error::Mismatch`] when the table reads back wrongly,
+    /// [`Error::Identity`] when a system on it is not what it was.
     pub fn activate(self, sink: &dyn Sink) -> Result<Report, Error> {
         let Self(mut session) = self;
         let total = activate::total(&session.plan);
@@ -158,6 +180,7 @@ impl Verified {
             session.report.warnings.push(text.clone());
             sink.emit(Event::Warning { text });
         }
+        session.check_identity()?;
         session.report.seconds = session.began.elapsed().as_secs_f64();
         Ok(session.report)
     }

@@ -16,6 +16,7 @@ use super::refusal::{PickError, PlanError, Reason, Refusal};
 use super::summary::Summary;
 use super::units::Units;
 use super::withheld::{Withheld, withhold};
+use crate::identity::Expected;
 use crate::inventory::{Disk, DiskKind, NodeId, Use, contents};
 
 /// A restore that can be begun. Prints as what it will do, in plain words;
@@ -36,6 +37,8 @@ pub struct Plan {
     pub(super) resume: Option<Journal>,
     /// How often progress is put on record; tests do it all the time.
     pub(super) checkpoint_every: Duration,
+    /// What makes the systems on it themselves.
+    pub(super) identity: Option<Expected>,
     pub(super) summary: Summary,
 }
 
@@ -95,6 +98,7 @@ pub fn plan(
         digest,
         resume,
         checkpoint_every: CHECKPOINT_EVERY,
+        identity: Expected::of(&image.manifest, disk.index),
         summary,
     })
 }

@@ -30,6 +30,8 @@ pub struct Report {
     pub skipped_bytes: u64,
     /// How it was checked.
     pub checked: Checked,
+    /// The systems on it that were looked at afterwards and are themselves.
+    pub same: Vec<String>,
     /// Whether an interrupted restore was continued.
     pub resumed: bool,
     /// What was changed in the partition table.
@@ -67,6 +69,7 @@ impl Report {
             handled_bytes: 0,
             skipped_bytes: 0,
             checked: Checked::BeforeWriting,
+            same: Vec::new(),
             resumed: plan.resume.is_some(),
             changes: summary.changes.clone(),
             warnings: summary.warnings.clone(),

@@ -40,6 +40,7 @@ mod record;
 mod repository;
 mod seal;
 mod session;
+mod system;
 mod tables;
 mod time;
 mod upload;
@@ -66,5 +67,6 @@ pub use record::{
 pub use repository::{Image, ImageState, ImageSummary, Repository};
 pub use seal::FORMAT;
 pub use session::{Session, Stats, StoredRegion};
+pub use system::{IdentityKey, NoKey, System};
 pub use time::{ParseTimestampError, Timestamp};
 pub use verify::{CheckReport, Fault, Scope};

@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::map::MAX_REGION;
 use crate::record::MAX_META;
 use crate::seal::{self, FORMAT};
+use crate::system::{IdentityKey, System};
 use crate::{Error, Locator, Result, Timestamp};
 
 /// The largest manifest that makes sense, in bytes.
 pub(crate) const MAX_MANIFEST: u64 = 16 << 20;
 const MAX_DISKS: usize = 4096;
+const MAX_SYSTEMS: usize = 4096;
 const FOLDER: &str = "snap/";
 const SUFFIX: &str = ".man";
 
@@ -114,6 +116,12 @@ pub struct Manifest {
     pub tool: String,
     /// The disks.
     pub disks: Vec<DiskImage>,
+    /// The operating systems that were found on them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub systems: Vec<System>,
+    /// The key of the hashes in [`Manifest::systems`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_key: Option<IdentityKey>,
 }
 
 /// What identifies a machine, as far as it could be learnt.
@@ -375,6 +383,9 @@ impl Manifest {
         }
         if self.disks.len() > MAX_DISKS {
             return Err(format!("at most {MAX_DISKS} disks"));
+        }
+        if self.systems.len() > MAX_SYSTEMS {
+            return Err(format!("at most {MAX_SYSTEMS} systems"));
         }
         self.disks.iter().try_for_each(DiskImage::check)
     }

@@ -63,6 +63,8 @@ pub enum ImageState {
         hostname: Option<String>,
         /// All that is known of the machine.
         machine: Box<crate::manifest::Machine>,
+        /// The operating systems on its disks.
+        systems: Vec<crate::System>,
         /// Number of disks.
         disks: usize,
         /// Bytes of all disks.
@@ -180,6 +182,7 @@ impl Repository {
                 created: manifest.created,
                 hostname: manifest.machine.hostname.clone(),
                 machine: Box::new(manifest.machine.clone()),
+                systems: manifest.systems.clone(),
                 disks: manifest.disks.len(),
                 size: manifest.size(),
                 data_bytes: manifest.data_bytes(),

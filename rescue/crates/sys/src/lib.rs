@@ -13,6 +13,7 @@ pub mod poll;
 pub mod power;
 pub mod process;
 pub mod time;
+pub mod tree;
 pub mod uevent;
 pub mod watch;
 

@@ -4,6 +4,7 @@ mod carried;
 mod disks;
 mod faults;
 mod flaky;
+mod identity;
 mod refusals;
 mod whole;
 

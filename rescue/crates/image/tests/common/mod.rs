@@ -84,6 +84,8 @@ pub fn capture(
         created,
         machine: Machine::default(),
         tool: "test".to_owned(),
+        systems: Vec::new(),
+        identity_key: None,
         disks: vec![DiskImage {
             index: 0,
             source: "memory".to_owned(),

@@ -1,0 +1,146 @@
+//! Who a machine is: the operating systems on its disks, and what makes each
+//! itself. Told at capture, kept in the manifest, and compared with what is
+//! there after a restore.
+//!
+//! Systems on ext2, ext3 and ext4 are found. Secrets appear as keyed hashes
+//! only: they can be compared, not read.
+
+mod linux;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use disk::{ReadAt, Window};
+use image::{DiskImage, IdentityKey, Manifest, Region, System};
+
+use crate::files::{Ext, Files, FilesError, Folder};
+
+/// Systems, and sentences about what could not be read.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// In the order of disks and partitions.
+    pub systems: Vec<System>,
+    /// Why a file system that may hold one was not looked into.
+    pub notes: Vec<String>,
+}
+
+/// A part of a disk that may hold a system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    partition: u32,
+    start: u64,
+    len: u64,
+}
+
+impl Place {
+    /// The partition `partition` (0: the whole disk) of `len` bytes at byte
+    /// `start`, with a file system `kind`; `None` when that holds no system, or
+    /// cannot be looked into.
+    #[must_use]
+    pub fn new(partition: u32, start: u64, len: u64, kind: &str) -> Option<Self> {
+        let place = Self {
+            partition,
+            start,
+            len,
+        };
+        matches!(kind, "ext2" | "ext3" | "ext4").then_some(place)
+    }
+
+    /// Those of a disk of an image.
+    #[must_use]
+    pub fn of(disk: &DiskImage) -> Vec<Self> {
+        let place = |region: &Region| {
+            let number = region.partition().map_or(0, |p| p.number);
+            Self::new(number, region.start, region.len, &region.fs.as_ref()?.kind)
+        };
+        disk.regions.iter().filter_map(place).collect()
+    }
+}
+
+/// The systems at `places` of `device`, which is the disk number `disk`.
+#[must_use]
+pub fn on_disk(device: &Arc<dyn ReadAt>, disk: u32, places: &[Place], key: &IdentityKey) -> Found {
+    let mut found = Found::default();
+    for place in places {
+        let partition = place.partition;
+        match at_place(device, place, key) {
+            Ok(None) => {}
+            Ok(Some(system)) => found.systems.push(System {
+                disk,
+                partition,
+                ..system
+            }),
+            Err(error) => found.notes.push(format!(
+                "what system partition {partition} of disk {disk} holds is not known: {error}"
+            )),
+        }
+    }
+    found
+}
+
+fn at_place(
+    device: &Arc<dyn ReadAt>,
+    place: &Place,
+    key: &IdentityKey,
+) -> Result<Option<System>, FilesError> {
+    let window = Window::new(Arc::clone(device), place.start, place.len);
+    let Some(window) = window else {
+        return Ok(None);
+    };
+    system(&Ext::open(Arc::new(window))?, key)
+}
+
+fn system(files: &dyn Files, key: &IdentityKey) -> Result<Option<System>, FilesError> {
+    linux::read(files, key)
+}
+
+/// The system whose root is the folder `root`.
+///
+/// # Errors
+/// When a file of it cannot be read.
+pub fn in_folder(root: &Path, key: &IdentityKey) -> anyhow::Result<Option<System>> {
+    Ok(system(&Folder::open(root)?, key)?)
+}
+
+/// The systems that an image says are on one of its disks.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    systems: Vec<System>,
+    key: IdentityKey,
+}
+
+impl Expected {
+    /// Those of the disk number `disk`; `None` when the image tells of none.
+    #[must_use]
+    pub fn of(manifest: &Manifest, disk: u32) -> Option<Self> {
+        let systems = manifest.systems.iter().filter(|s| s.disk == disk);
+        let systems: Vec<System> = systems.cloned().collect();
+        let key = manifest.identity_key.clone()?;
+        (!systems.is_empty()).then_some(Self { systems, key })
+    }
+
+    /// The systems, "Debian GNU/Linux 12 (bookworm), web1" each.
+    #[must_use]
+    pub fn titles(&self) -> Vec<String> {
+        self.systems.iter().map(System::title).collect()
+    }
+
+    /// What of them is not as it was, on `device`, a sentence each.
+    #[must_use]
+    pub fn changes(&self, device: &Arc<dyn ReadAt>, disk: &DiskImage) -> Vec<String> {
+        let found = on_disk(device, disk.index, &Place::of(disk), &self.key);
+        let mut changes = found.notes;
+        for system in &self.systems {
+            let same_place = |s: &&System| s.partition == system.partition;
+            let title = system.title();
+            match found.systems.iter().find(same_place) {
+                None => changes.push(format!("{title} is not there")),
+                Some(now) => {
+                    let differences = system.differences(now).into_iter();
+                    changes.extend(differences.map(|d| format!("{title}: {d}")));
+                }
+            }
+        }
+        changes
+    }
+}
