@@ -154,7 +154,7 @@ mod tests {
             answer(&unknown, COOKIE),
             Err(NoTime::Refused("RATE".to_owned()))
         );
-        assert_eq!(answer(&good(0), COOKIE).is_err(), true);
+        assert!(answer(&good(0), COOKIE).is_err());
     }
 
     proptest! {
