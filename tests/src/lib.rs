@@ -35,5 +35,5 @@ pub use sample::{Sample, tool};
 pub use stick::Stick;
 pub use tls::{Asks, Authority, TlsServer, Valid};
 pub use unattended::{Outcome, TARGET, Unattended, blank_disk};
-pub use volume::make_volume;
+pub use volume::{make_ntfs, make_volume};
 pub use web::{Post, Web};

@@ -23,6 +23,40 @@ pub fn make_volume(file: &Path, label: &str, folder: &Path, spare_mib: u64) -> R
     Ok(())
 }
 
+/// Makes `file` an NTFS file system labelled `label` with `folder` in it, under its
+/// name. Needs root: what fills it mounts it, out of everybody's sight.
+///
+/// # Errors
+/// When a tool is missing or fails, with its message.
+pub fn make_ntfs(file: &Path, label: &str, folder: &Path) -> Result<()> {
+    let size = bytes_below(folder)? + (16 << 20);
+    let made = std::fs::File::create(file).and_then(|f| f.set_len(size));
+    made.context("making a volume's file")?;
+    let made: [&OsStr; 6] = [
+        "mkntfs".as_ref(),
+        "-F".as_ref(),
+        "-q".as_ref(),
+        "-L".as_ref(),
+        label.as_ref(),
+        file.as_os_str(),
+    ];
+    tool("ntfs-3g", &made)?;
+    const FILL: &str = "set -e; mount -t tmpfs none /mnt; mkdir /mnt/ntfs; ntfs-3g \"$0\" /mnt/ntfs; \
+                        cp -r \"$1\" /mnt/ntfs/; umount /mnt/ntfs";
+    let file = file.canonicalize().context("finding the volume's file")?;
+    let fill: [&OsStr; 6] = [
+        "unshare".as_ref(),
+        "--mount".as_ref(),
+        "sh".as_ref(),
+        "-c".as_ref(),
+        FILL.as_ref(),
+        file.as_os_str(),
+    ];
+    let fill: Vec<&OsStr> = fill.into_iter().chain([folder.as_os_str()]).collect();
+    tool("ntfs-3g", &fill)?;
+    Ok(())
+}
+
 fn bytes_below(folder: &Path) -> Result<u64> {
     let mut sum = 0;
     for entry in std::fs::read_dir(folder).context("listing a volume's content")? {

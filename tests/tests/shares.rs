@@ -1,5 +1,5 @@
-//! Repositories on file servers: a real Samba and a real NFS server, in one start
-//! of the medium, told at its prompt.
+//! Repositories on file servers and on an NTFS disk: a real Samba and a real NFS
+//! server, in one start of the medium, told at its prompt.
 
 use anyhow::{Context, Result, ensure};
 use qemu::{Bus, Disk, Exit, Firmware, Machine, Nic, NicModel, Vm};
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 use tests::lab::{Lab, Server};
-use tests::{Sample, blank_disk, medium, scratch};
+use tests::{Sample, blank_disk, make_ntfs, medium, scratch};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The lab's loopback, as QEMU's own network shows it to the guest.
@@ -112,12 +112,14 @@ fn same(sample: &Sample, target: &Path) -> Result<()> {
 }
 
 #[test]
-fn vm_restores_from_samba_and_nfs() -> Result<()> {
+fn vm_restores_from_samba_nfs_and_ntfs() -> Result<()> {
     let folder = scratch()?;
     let sample = Sample::captured(folder.path(), 32)?;
     let (first, second) = (folder.path().join("a.raw"), folder.path().join("b.raw"));
     blank_disk(&first, 64 << 20)?;
     blank_disk(&second, 64 << 20)?;
+    let (third, windows) = (folder.path().join("c.raw"), folder.path().join("ntfs.raw"));
+    blank_disk(&third, 64 << 20)?;
     let lab = Lab::new()?;
     let samba = samba(&lab, folder.path(), &sample.repository)?;
     let nfs = match Lab::has_root() {
@@ -128,12 +130,18 @@ fn vm_restores_from_samba_and_nfs() -> Result<()> {
         let disk = Disk::raw(file).bus(Bus::VirtioBlk).serial(serial);
         disk.never_boots()
     };
+    match Lab::has_root() {
+        true => make_ntfs(&windows, "WINDOWS", &sample.repository)?,
+        false => blank_disk(&windows, 64 << 20)?,
+    }
     let machine = Machine::new(Firmware::Bios)
         .memory_mib(512)
         .cdrom(medium()?)
         .nic(Nic::new(NicModel::Virtio))
         .disk(disk(&first, "FIRST"))
         .disk(disk(&second, "SECOND"))
+        .disk(disk(&third, "THIRD"))
+        .disk(disk(&windows, "USB"))
         .inside(&lab.enter());
     let mut vm = machine.events().interface("line").start()?;
 
@@ -159,6 +167,15 @@ fn vm_restores_from_samba_and_nfs() -> Result<()> {
         }
         None => println!("skipped: NFS: nfs-ganesha opens files by handle, which needs root"),
     }
+    if nfs.is_some() {
+        let name = sample.repository.file_name().context("a name")?;
+        let right = format!("label:WINDOWS/{}", name.to_string_lossy());
+        answer(&mut vm, "finished", "3")?;
+        answer(&mut vm, "first-screen", "1")?;
+        restore(&mut vm, &right, "3", "THIRD")?;
+    } else {
+        println!("skipped: NTFS: filling the disk for the test needs root");
+    }
     answer(&mut vm, "finished", "2")?;
     let exit = vm.wait_exit(PATIENCE)?;
     ensure!(exit == Exit::PoweredOff, "it should power off: {exit}");
@@ -172,6 +189,7 @@ fn vm_restores_from_samba_and_nfs() -> Result<()> {
     ];
     if nfs.is_some() {
         same(&sample, &second)?;
+        same(&sample, &third)?;
         told.push("the server has no such export or folder");
     }
     for words in told {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, bail};
 use disk::ReadAt;
@@ -13,6 +14,9 @@ use super::modules::{CATALOGUE, Catalogue, Loader, Outcome};
 
 /// Everything mounted for looking is below this.
 pub const MOUNTS: &str = "/run/rescue/mnt";
+
+/// Reads NTFS where the kernel cannot.
+const NTFS_PROGRAM: &str = "/usr/bin/ntfs-3g";
 
 /// The label that marks a file system as meant for us.
 pub const LABEL: &str = "RESCUE";
@@ -36,7 +40,10 @@ impl Volume {
     /// "sdb1 (ext4, labelled RESCUE)".
     #[must_use]
     pub fn describe(&self) -> String {
-        let kind = kernel_name(self.kind).unwrap_or("unknown");
+        let kind = match self.kind {
+            FsKind::Ntfs => "ntfs",
+            kind => kernel_name(kind).unwrap_or("unknown"),
+        };
         match &self.label {
             Some(label) => format!("{} ({kind}, labelled {label})", self.name),
             None => format!("{} ({kind})", self.name),
@@ -181,12 +188,40 @@ pub fn mount(volume: &Volume) -> anyhow::Result<PathBuf> {
         return Ok(target);
     }
     let kind = kernel_name(volume.kind).context("it holds no file system")?;
-    ensure_known(kind).with_context(|| format!("reading {}", volume.describe()))?;
+    let known = ensure_known(kind);
     fs::create_dir_all(&target).with_context(|| format!("creating {}", target.display()))?;
+    if known.is_err() && volume.kind == FsKind::Ntfs && Path::new(NTFS_PROGRAM).exists() {
+        mount_ntfs(&volume.path, &target)
+            .with_context(|| format!("mounting {} read-only", volume.describe()))?;
+        return Ok(target);
+    }
+    known.with_context(|| format!("reading {}", volume.describe()))?;
     let (access, trust) = (Access::ReadOnly, Trust::Foreign);
     sys::mount::mount(&volume.path, &target, kind, access, trust, options(kind))
         .with_context(|| format!("mounting {} read-only", volume.describe()))?;
     Ok(target)
+}
+
+/// NTFS for kernels without a driver of their own: a program of the tools layer
+/// that serves the file system through FUSE until it is unmounted.
+fn mount_ntfs(device: &Path, target: &Path) -> anyhow::Result<()> {
+    ensure_known("fuseblk").or_else(|_| ensure_known("fuse"))?;
+    let output = Command::new(NTFS_PROGRAM)
+        // A suspended or unclean Windows is no reason not to read.
+        .args(["-o", "ro,nodev,nosuid,noexec,windows_names"])
+        .args([device, target])
+        .output()
+        .with_context(|| format!("starting {NTFS_PROGRAM}"))?;
+    if !output.status.success() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        let why: Vec<&str> = why
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty())
+            .collect();
+        bail!("{NTFS_PROGRAM} says: {}", why.join(" "));
+    }
+    Ok(())
 }
 
 /// Lets a volume go that [`mount`] mounted.
