@@ -18,6 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   imagebuilder iso --boot-parts \"$(scripts/boot-parts)\" --out rescue.iso
   imagebuilder iso --kernel /boot/vmlinuz-6.12 --modules /lib/modules/6.12
+  imagebuilder iso --repository /mnt/backup --config plan.toml --out web1.iso
   imagebuilder usb --data-size 8GiB --out rescue-usb.img
   imagebuilder pxe --out /srv/rescue
   imagebuilder uki --key db.key --certificate db.pem --out rescue.efi
@@ -94,10 +95,22 @@ pub(crate) struct BuildArgs {
     pub(crate) json: bool,
 }
 
+/// What a medium with room for it can carry along.
+#[derive(Debug, Args)]
+pub(crate) struct ImagesArgs {
+    /// A repository to put onto the medium, as the folder images: with a plan
+    /// (--config) that reads from medium:/images, a restore CD for one machine
+    #[arg(long, value_name = "DIR")]
+    pub(crate) repository: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct IsoArgs {
     #[command(flatten)]
     pub(crate) build: BuildArgs,
+
+    #[command(flatten)]
+    pub(crate) images: ImagesArgs,
 
     /// Where to write the ISO
     #[arg(long, value_name = "FILE", default_value = "target/rescue.iso")]
@@ -109,8 +122,12 @@ pub(crate) struct UsbArgs {
     #[command(flatten)]
     pub(crate) build: BuildArgs,
 
-    /// Size of the data partition, like 64MiB or 8GiB; it grows to the stick's
-    /// size when the stick is started the first time
+    #[command(flatten)]
+    pub(crate) images: ImagesArgs,
+
+    /// Size of the data partition, like 64MiB or 8GiB, what --repository needs
+    /// is added to it; it grows to the stick's size when the stick is started
+    /// the first time
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size)]
     pub(crate) data_size: u64,
 
@@ -146,7 +163,7 @@ fn area(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A size of at least 16 MiB, in bytes.
+/// A size of at least 24 MiB, in bytes: less does not hold the journal.
 fn size(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text
@@ -161,8 +178,8 @@ fn size(text: &str) -> Result<u64, String> {
     };
     let bytes = number.parse().ok().and_then(|n: u64| n.checked_mul(factor));
     match bytes {
-        Some(bytes) if bytes >= 16 << 20 => Ok(bytes),
-        _ => Err("at least 16MiB are needed, and at most what fits in 64 bits".to_owned()),
+        Some(bytes) if bytes >= 24 << 20 => Ok(bytes),
+        _ => Err("at least 24MiB are needed, and at most what fits in 64 bits".to_owned()),
     }
 }
 

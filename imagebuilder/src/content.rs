@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use initramfs::{Level, MediumInfo};
 
 use crate::cli::BuildArgs;
+use crate::images::Images;
 use crate::layers::{self, Drivers, Layer};
 use crate::parts::{Parts, sha256};
 
@@ -29,14 +30,15 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// Gathers and packs what `args` names.
-    pub(crate) fn gather(args: &BuildArgs) -> Result<Self> {
+    /// Gathers and packs what `args` names; a medium that carries `images` is
+    /// another than one without.
+    pub(crate) fn gather(args: &BuildArgs, images: Option<&Images>) -> Result<Self> {
         let level = Level::new(args.level).context("compression levels are 1 to 19")?;
         let parts = Parts::gather(args)?;
         step("choosing kernel modules");
         let time = args.source_date_epoch;
         let drivers = layers::drivers(&parts, args.module_list.as_deref(), time)?;
-        let medium = describe(&parts, &drivers);
+        let medium = describe(&parts, &drivers, images)?;
         step("packing the initramfs");
         let mut layers = vec![
             layers::base(&parts.rescue.bytes, &medium, &drivers, time, level)?,
@@ -101,22 +103,25 @@ pub(crate) fn step(what: &str) {
 
 /// The medium's description; its volume id follows from what it is built
 /// from, so that two different media are never taken for one another.
-fn describe(parts: &Parts, drivers: &Drivers) -> MediumInfo {
+fn describe(parts: &Parts, drivers: &Drivers, images: Option<&Images>) -> Result<MediumInfo> {
     let mut built_from = parts.hashes();
     built_from.insert("drivers".to_owned(), drivers.sha256.clone());
+    if let Some(images) = images {
+        built_from.insert("images".to_owned(), images.sha256()?);
+    }
     let all: String = built_from
         .iter()
         .map(|(name, hash)| format!("{name} {hash}\n"))
         .collect();
     let id: String = sha256(all.as_bytes()).chars().take(8).collect();
     let volume = format!("RESCUE_{}", id.to_uppercase());
-    MediumInfo {
+    Ok(MediumInfo {
         version: MediumInfo::VERSION,
         disk: guid(&volume, "disk"),
         volume,
         built_from,
         rescue: parts.rescue_version.clone(),
-    }
+    })
 }
 
 /// A version 8 (custom) UUID for `what`, that follows from the volume id.

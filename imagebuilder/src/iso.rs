@@ -1,12 +1,17 @@
 //! `imagebuilder iso`.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 
 use crate::cli::IsoArgs;
 use crate::content::{Content, guid, step};
+use crate::images::{FOLDER, Images};
+use crate::iso9660::{Iso, IsoFile};
+use crate::medium::Source;
 use crate::publish::{Unfinished, publish};
 use crate::stage::Stage;
 use crate::summary::Summary;
@@ -17,13 +22,19 @@ use crate::{esp, grub, kernel_words};
 pub(crate) fn run(args: &IsoArgs) -> Result<()> {
     let started = Instant::now();
     let build = &args.build;
-    let content = Content::gather(build)?;
+    let images = Images::of(&args.images)?;
+    let content = Content::gather(build, images.as_ref())?;
     step("writing the ISO");
     let stage = Stage::beside(&args.out, build.source_date_epoch)?;
     fill(&stage, &content, build.cmdline.as_str())?;
-    let new = write(&stage, &content, build.source_date_epoch)?;
+    let new = write(&stage, &content, images.as_ref(), build.source_date_epoch)?;
+    if let Some(images) = &images {
+        step("comparing the images with their repository");
+        check(&new, images)?;
+    }
     publish(new, &args.out)?;
-    Summary::of(&args.out, &content, started)?.print(build.json)
+    let summary = Summary::of(&args.out, &content, started)?;
+    summary.with(images.as_ref()).print(build.json)
 }
 
 /// Lays the medium's files out.
@@ -46,7 +57,12 @@ fn fill(stage: &Stage, content: &Content, cmdline: &str) -> Result<()> {
     stage.seal()
 }
 
-fn write(stage: &Stage, content: &Content, time: u32) -> Result<Unfinished> {
+fn write(
+    stage: &Stage,
+    content: &Content,
+    images: Option<&Images>,
+    time: u32,
+) -> Result<Unfinished> {
     let guid = guid(&content.volume, "disk");
     let options = IsoOptions {
         volume: &content.volume,
@@ -59,10 +75,26 @@ fn write(stage: &Stage, content: &Content, time: u32) -> Result<Unfinished> {
         tree: &stage.iso(),
         mbr: &content.parts.grub_pc.join("boot_hybrid.img"),
         esp: &esp,
+        images,
+        work: &stage.work(),
     };
     let new = stage.work().join("new.iso");
     write_iso(&sources, &options, &new)?;
     Ok(Unfinished(new))
+}
+
+/// Reads the images back from the ISO, by our own reader.
+fn check(new: &Unfinished, images: &Images) -> Result<()> {
+    let source = Source::open(&new.0)?;
+    let files = Iso::open(&source)?.files()?.into_iter();
+    let files: BTreeMap<String, IsoFile> = files.map(|f| (f.path.clone(), f)).collect();
+    images.check(|object| {
+        let path = format!("{FOLDER}/{}", object.name);
+        let file = files.get(&path).context("it is not on the ISO")?;
+        let mut reader = File::open(&new.0).context("opening the ISO")?;
+        reader.seek(SeekFrom::Start(file.offset))?;
+        Ok(reader.take(file.size))
+    })
 }
 
 fn efi_partition(content: &Content) -> Result<Vec<u8>> {

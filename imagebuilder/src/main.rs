@@ -11,6 +11,7 @@ mod content;
 mod customize;
 mod esp;
 mod grub;
+mod images;
 mod inspect;
 mod iso;
 mod iso9660;

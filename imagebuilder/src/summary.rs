@@ -1,7 +1,7 @@
 //! What was built, for people and for programs.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::time::Instant;
 
@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::content::Content;
-use crate::parts::sha256;
+use crate::images::{self, Images};
+use crate::parts::{Hasher, sha256};
 use crate::report::Table;
 
 /// What was built; `--json` prints it.
@@ -31,17 +32,29 @@ pub(crate) struct Summary {
     unresolved_softdeps: Vec<String>,
     /// Firmware files that modules may ask for and the medium lacks.
     missing_firmware: usize,
+    /// The repository that it carries.
+    images: Option<images::Size>,
     seconds: f64,
 }
 
 impl Summary {
     /// Describes the finished file `out`.
     pub(crate) fn of(out: &Path, content: &Content, started: Instant) -> Result<Self> {
-        let bytes = fs::read(out).context("reading the finished medium")?;
+        let read = || -> std::io::Result<(u64, String)> {
+            // Too large for memory when it carries images.
+            let mut hash = Hasher::default();
+            let size = std::io::copy(&mut File::open(out)?, &mut hash)?;
+            Ok((size, hash.finish()))
+        };
         let mut summary = Self::without_file(out, content, started);
-        summary.size = bytes.len() as u64;
-        summary.sha256 = sha256(&bytes);
+        (summary.size, summary.sha256) = read().context("reading the finished medium")?;
         Ok(summary)
+    }
+
+    /// The same, with the repository that the medium carries.
+    pub(crate) fn with(mut self, images: Option<&Images>) -> Self {
+        self.images = images.map(Images::size);
+        self
     }
 
     /// Describes the finished folder `out`; its hash is that of `sha256sum` of all
@@ -75,6 +88,7 @@ impl Summary {
             absent_modules: content.absent_modules.clone(),
             unresolved_softdeps: content.unresolved_softdeps.clone(),
             missing_firmware: content.missing_firmware,
+            images: None,
             seconds: started.elapsed().as_secs_f64(),
         }
     }
@@ -127,7 +141,7 @@ fn text(summary: &Summary) -> String {
          Modules, unpacked\n{modules}\
          Not in this kernel: {absent}\n\
          Firmware: none on the medium; its modules may ask for {firmware} files\n\
-         SHA-256 {sha256}\n",
+         {images}SHA-256 {sha256}\n",
         file = summary.file,
         size = disk::human_bytes(summary.size),
         volume = summary.volume,
@@ -142,6 +156,16 @@ fn text(summary: &Summary) -> String {
             &absent
         },
         firmware = summary.missing_firmware,
+        images = summary
+            .images
+            .as_ref()
+            .map_or(String::new(), |found| format!(
+                "Images (medium:/{}): {}, {} objects, {}\n",
+                images::FOLDER,
+                found.images,
+                found.objects,
+                disk::human_bytes(found.bytes)
+            )),
         sha256 = summary.sha256,
     )
 }

@@ -42,7 +42,7 @@ pub(crate) fn run(args: &UkiArgs) -> Result<()> {
             path.display()
         )
     })?;
-    let content = Content::gather(&args.build)?;
+    let content = Content::gather(&args.build, None)?;
     step("writing the unified kernel image");
     let folder = args.out.parent().filter(|p| !p.as_os_str().is_empty());
     let work =

@@ -2,11 +2,14 @@
 //!
 //! docs/adr/0001-iso-writer.md says why the ISO itself is left to xorriso.
 
+use std::borrow::BorrowMut;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::images::{FOLDER, Images};
 use crate::iso9660::Timestamp;
 
 /// Path on the ISO of GRUB's BIOS image.
@@ -32,6 +35,10 @@ pub(crate) struct Sources<'a> {
     pub(crate) mbr: &'a Path,
     /// The EFI system partition's image.
     pub(crate) esp: &'a Path,
+    /// A repository that becomes the folder [`FOLDER`].
+    pub(crate) images: Option<&'a Images>,
+    /// A folder for files on the way.
+    pub(crate) work: &'a Path,
 }
 
 /// Joliet for Windows, which shows no Rock Ridge names; all owned by root,
@@ -47,6 +54,10 @@ const DISK: &str = "-partition_offset 16 --mbr-force-bootable -appended_part_as_
 
 /// Partition type "EFI system".
 const ESP_TYPE: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
+
+/// The repository's files are not staged, so their modes are their owner's; and
+/// their names are longer than the 64 characters that Joliet is meant to have.
+const IMAGES: &str = "-joliet-long -dir-mode 0755 -file-mode 0444";
 
 /// As CD on BIOS: GRUB, told where it lies.
 const EL_TORITO_BIOS: &str = "-c boot/grub/boot.cat -b boot/grub/bios.img -no-emul-boot \
@@ -71,9 +82,42 @@ pub(crate) fn write_iso(sources: &Sources<'_>, options: &IsoOptions<'_>, out: &P
         .arg(sources.esp);
     command.args(EL_TORITO_BIOS.split_whitespace());
     command.args(EL_TORITO_UEFI.split_whitespace());
-    command.arg("-o").arg(out).arg(sources.tree);
+    if let Some(images) = sources.images {
+        let list = sources.work.join("images.list");
+        fs::write(&list, path_list(images)?).context("listing the images")?;
+        // GRUB reads kernel and layers through the BIOS: they come first.
+        let weight = format!("/{FOLDER}");
+        command.args(["--sort-weight", "-1", &weight]);
+        command.args(IMAGES.split_whitespace());
+        command.args(["--set_all_file_dates", &time.digits()]);
+        command.arg("-graft-points").arg("-path-list").arg(&list);
+    }
+    command.arg("-o").arg(out);
+    match sources.images {
+        Some(_) => command.arg(graft("/", sources.tree)?),
+        None => command.arg(sources.tree),
+    };
     command.env("SOURCE_DATE_EPOCH", options.time.to_string());
     run(command, "xorriso")
+}
+
+/// "TARGET=SOURCE": where on the ISO a file or folder goes.
+fn graft(target: &str, source: &Path) -> Result<String> {
+    let text = source.to_str().filter(|text| !text.contains('\n'));
+    let text =
+        text.with_context(|| format!("{}: xorriso cannot be given such a name", source.display()))?;
+    Ok(format!("{target}={text}"))
+}
+
+/// The images, a line each.
+fn path_list(images: &Images) -> Result<String> {
+    let mut out = String::new();
+    for object in &images.objects {
+        let target = format!("/{FOLDER}/{}", object.name);
+        out.push_str(&graft(&target, &images.path(object))?);
+        out.push('\n');
+    }
+    Ok(out)
 }
 
 /// A command that does not depend on the user's language or time zone.
@@ -85,7 +129,8 @@ pub(crate) fn tool(name: &str) -> Command {
 
 /// Runs `command`; an error ends with what it printed last, or names the
 /// Debian package that has it.
-pub(crate) fn run(mut command: Command, package: &str) -> Result<()> {
+pub(crate) fn run(mut command: impl BorrowMut<Command>, package: &str) -> Result<()> {
+    let command = command.borrow_mut();
     let name = command.get_program().to_string_lossy().into_owned();
     let output = match command.output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

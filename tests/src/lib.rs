@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod artefact;
+pub mod builder;
 mod compare;
 mod event;
 pub mod lab;

@@ -9,6 +9,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tests::builder::boot_parts;
 use tests::{
     Asks, Authority, Sample, TimeServer, TlsServer, Valid, artefact, blank_disk, fact, medium,
     outcome, scratch, tool,
@@ -147,13 +148,6 @@ fn vm_a_customised_medium_starts_with_secure_boot_and_a_damaged_area_is_not_obey
         "nothing was written"
     );
     Ok(())
-}
-
-/// Where the modules are that the medium was made from.
-fn boot_parts() -> Result<PathBuf> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/boot-parts");
-    let words: [&OsStr; 2] = [script.as_ref(), "--offline".as_ref()];
-    Ok(tool("scripts/boot-parts", &words)?.trim().into())
 }
 
 /// Changes one byte of what the area holds.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tests::parts::{self, Filesystem, Part};
 use tests::rescue::{code, rescue};
-use tests::{Facts, Patient, Sample, Unattended, Web, blank_disk, same_blocks, scratch, tool};
+use tests::{Facts, Patient, Unattended, Web, blank_disk, same_blocks, scratch, tool};
 
 const MIB: u64 = 1 << 20;
 
@@ -97,20 +97,6 @@ fn vm_uefi_patient_from_ahci_over_http_to_a_larger_virtio_scsi_disk_with_secure_
     );
     ensure!(facts.secure_boot(), "Secure Boot is off: {facts:?}");
     Ok(())
-}
-
-/// The one cell of medium × firmware that no other test restores in.
-#[test]
-fn vm_uefi_without_secure_boot_restores_from_the_cd() -> Result<()> {
-    let folder = scratch()?;
-    let sample = Sample::captured(folder.path(), 32)?;
-    let plan = Unattended::new(folder.path(), "label:RESCUE/repo")?;
-    capture(&sample.disk, &plan.repository())?;
-    let target = folder.path().join("target.raw");
-    blank_disk(&target, size(&sample.disk)?)?;
-    let disk = Disk::raw(&target).bus(Bus::Nvme);
-    plan.run(Machine::new(Firmware::Uefi), disk)?.succeeded()?;
-    same(&plan.repository(), &sample.disk, &target, &[])
 }
 
 #[test]

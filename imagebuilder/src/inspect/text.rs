@@ -3,6 +3,7 @@
 use disk::human_bytes;
 
 use super::Contents;
+use crate::images::FOLDER;
 use crate::iso9660::{Hybrid, Platform};
 use crate::medium::Form;
 use crate::report::Table;
@@ -43,8 +44,20 @@ fn boots(contents: &Contents) -> String {
 /// For people.
 pub(super) fn text(contents: &Contents) -> String {
     let mut files = Table::default();
-    for (path, size) in &contents.files {
+    let images = format!("{FOLDER}/");
+    let is_image = |(path, _): &(&String, &u64)| path.starts_with(&images);
+    for (path, size) in contents.files.iter().filter(|file| !is_image(file)) {
         files.sized(path, *size, "");
+    }
+    let objects: Vec<u64> = contents
+        .files
+        .iter()
+        .filter(is_image)
+        .map(|(_, s)| *s)
+        .collect();
+    if !objects.is_empty() {
+        let note = format!("{} objects of a repository", objects.len());
+        files.sized(&images, objects.iter().sum(), &note);
     }
     let mut inner = String::new();
     for layer in &contents.layers {

@@ -17,10 +17,10 @@ pub(crate) const SECTOR: u64 = 2048;
 /// Volume descriptors start at sector 16 and end with one of type 255.
 const DESCRIPTORS: u64 = 16;
 const MAX_DESCRIPTORS: u64 = 16;
-const MAX_FOLDER: u64 = 1 << 20;
+const MAX_FOLDER: u64 = 64 << 20;
 const MAX_BOOT_IMAGE: u64 = 256 << 20;
 const MAX_DEPTH: usize = 16;
-const MAX_FILES: usize = 10_000;
+const MAX_FILES: usize = 1_000_000;
 
 /// An ISO that has been recognised as one.
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::iso9660::{BootEntry, Hybrid, Iso, IsoFile, Platform, hybrid};
 use fat::Fat;
 
-use source::Source;
+pub(crate) use source::Source;
 pub(crate) use writer::Writer;
 
 /// GPT type "EFI system".

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &PxeArgs) -> Result<()> {
     let started = Instant::now();
     may_be_replaced(&args.out)?;
     let build = &args.build;
-    let content = Content::gather(build)?;
+    let content = Content::gather(build, None)?;
     step("writing the tree");
     let stage = Stage::beside(&args.out, build.source_date_epoch)?;
     fill(&stage, &content, &build.cmdline)?;

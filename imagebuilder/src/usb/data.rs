@@ -2,6 +2,7 @@
 //! while it is in use, and because its journal survives a pulled stick.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -46,9 +47,13 @@ impl Filesystem<'_> {
         for name in ["E2FSPROGS_FAKE_TIME", "SOURCE_DATE_EPOCH"] {
             command.env(name, self.time.to_string());
         }
-        // It is in /sbin, which is not on every user's path.
-        let path = std::env::var("PATH").unwrap_or_default();
-        command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
+        with_sbin(&mut command);
         run(command, "e2fsprogs").context("making the data partition's filesystem")
     }
+}
+
+/// e2fsprogs are in /sbin, which is not on every user's path.
+pub(super) fn with_sbin(command: &mut Command) {
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
 }

@@ -7,6 +7,7 @@
 
 mod boot_code;
 mod data;
+mod images;
 mod table;
 
 use std::fs::File;
@@ -18,6 +19,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cli::UsbArgs;
 use crate::content::{Content, guid, step};
+use crate::images::Images;
 use crate::publish::{Unfinished, publish};
 use crate::stage::Stage;
 use crate::summary::Summary;
@@ -25,6 +27,8 @@ use crate::{esp, grub, kernel_words};
 
 /// Partitions start at multiples of this many bytes.
 const ALIGNMENT: u64 = 1 << 20;
+/// The file's name until it is finished.
+const NEW: &str = "new.img";
 /// For GRUB's core, in bytes.
 const CORE_SIZE: u64 = ALIGNMENT;
 
@@ -63,19 +67,27 @@ impl Geometry {
 pub(crate) fn run(args: &UsbArgs) -> Result<()> {
     let started = Instant::now();
     let build = &args.build;
-    let content = Content::gather(build)?;
+    let images = Images::of(&args.images)?;
+    let content = Content::gather(build, images.as_ref())?;
     step("writing the image");
     let stage = Stage::beside(&args.out, build.source_date_epoch)?;
-    let new = stage.work().join("new.img");
-    write(&new, &stage, &content, args)?;
+    let new = stage.work().join(NEW);
+    write(&new, &stage, &content, args, images.as_ref())?;
     publish(Unfinished(new), &args.out)?;
-    Summary::of(&args.out, &content, started)?.print(build.json)
+    let summary = Summary::of(&args.out, &content, started)?;
+    summary.with(images.as_ref()).print(build.json)
 }
 
-fn write(new: &Path, stage: &Stage, content: &Content, args: &UsbArgs) -> Result<()> {
+fn write(
+    new: &Path,
+    stage: &Stage,
+    content: &Content,
+    args: &UsbArgs,
+    images: Option<&Images>,
+) -> Result<()> {
     let esp = efi_partition(content, &args.build.cmdline)?;
-    let place =
-        Geometry::new(esp.len() as u64, args.data_size).context("the image is too large")?;
+    let data_size = data_size(args.data_size, images).context("the image is too large")?;
+    let place = Geometry::new(esp.len() as u64, data_size).context("the image is too large")?;
     let core = grub::disk_core(&content.parts.grub_pc, &content.volume, &stage.work())?;
     ensure!(
         core.len() as u64 <= CORE_SIZE,
@@ -95,12 +107,28 @@ fn write(new: &Path, stage: &Stage, content: &Content, args: &UsbArgs) -> Result
         .context("writing the ESP")?;
     let data = data::Filesystem {
         offset: place.data,
-        size: args.data_size,
+        size: data_size,
         uuid: &guid(&content.volume, "data"),
         time: args.build.source_date_epoch,
     };
     data.make(new)?;
+    if let Some(images) = images {
+        let partition = images::Partition {
+            work: &stage.work(),
+            image: NEW,
+            offset: place.data,
+            time: args.build.source_date_epoch,
+        };
+        partition.fill(images)?;
+    }
     file.sync_all().context("writing the image")
+}
+
+/// The data partition's size: what was asked for, and room for the images.
+fn data_size(asked: u64, images: Option<&Images>) -> Option<u64> {
+    let more = images.map_or(Some(0), images::room)?;
+    let more = more.checked_next_multiple_of(ALIGNMENT)?;
+    asked.checked_add(more)
 }
 
 fn efi_partition(content: &Content, cmdline: &str) -> Result<Vec<u8>> {

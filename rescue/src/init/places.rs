@@ -248,7 +248,7 @@ pub fn repositories() -> Vec<Found> {
     let volumes = volumes::list();
     let booted_from = medium(&volumes).cloned();
     let mut found: Vec<Found> = Vec::new();
-    for volume in &volumes {
+    for volume in without_copies(&volumes) {
         let Ok(root) = volumes::mount(volume) else {
             continue;
         };
@@ -264,6 +264,20 @@ pub fn repositories() -> Vec<Found> {
         }));
     }
     found
+}
+
+/// All but the first partition of a stick that an ISO was written to: it is the
+/// same file system as the whole stick.
+fn without_copies(volumes: &[Volume]) -> impl Iterator<Item = &Volume> {
+    let same = |a: &Volume, b: &Volume| {
+        a.kind == FsKind::Iso9660 && b.kind == a.kind && a.label == b.label && a.uuid == b.uuid
+    };
+    let is_copy = move |v: &&Volume| {
+        volumes
+            .iter()
+            .any(|w| same(v, w) && is_partition(&v.name, &w.name))
+    };
+    volumes.iter().filter(move |v| !is_copy(v))
 }
 
 /// Folders that look like repositories: `root` itself and two levels below.
@@ -323,6 +337,25 @@ mod tests {
         assert!(is_partition("sdb3", "sdb") && is_partition("mmcblk0p3", "mmcblk0"));
         assert!(!is_partition("sdba", "sdb") && !is_partition("sdb", "sdb"));
         assert!(!is_partition("nvme0n12", "nvme0n1"));
+    }
+
+    #[test]
+    fn an_iso_on_a_stick_counts_once() {
+        let volume = |name: &str, kind| Volume {
+            name: name.into(),
+            path: format!("/dev/{name}").into(),
+            kind,
+            label: Some("RESCUE_1".into()),
+            uuid: None,
+        };
+        let volumes = [
+            volume("sda", FsKind::Iso9660),
+            volume("sda1", FsKind::Iso9660),
+            volume("sda2", FsKind::Fat16),
+            volume("sr0", FsKind::Iso9660),
+        ];
+        let names: Vec<_> = without_copies(&volumes).map(|v| v.name.as_str()).collect();
+        assert_eq!(names, ["sda", "sda2", "sr0"]);
     }
 
     #[test]
