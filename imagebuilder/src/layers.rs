@@ -99,6 +99,7 @@ pub(crate) fn base(
         binary,
         medium,
         index: &drivers.content.index,
+        absent: &drivers.content.absent,
         early: &drivers.content.early,
     };
     pack("base.cpio.zst", &base.tree()?.to_cpio(mtime)?, level)

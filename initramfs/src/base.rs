@@ -35,6 +35,9 @@ pub struct BaseLayer<'a> {
     pub medium: &'a MediumInfo,
     /// Which module is for what, as JSON ([`crate::ModuleIndex`]).
     pub index: &'a [u8],
+    /// Which module that is not there would be for what, as JSON
+    /// ([`crate::AbsentIndex`]).
+    pub absent: &'a [u8],
     /// Modules that PID 1 loads, in this order, before it mounts packed
     /// layers: name and bytes.
     pub early: &'a [(String, Vec<u8>)],
@@ -112,6 +115,7 @@ impl BaseLayer<'_> {
         })?;
         tree.file("etc/rescue/medium.json", 0o644, json)?;
         tree.file("etc/rescue/modules.json", 0o644, self.index.to_vec())?;
+        tree.file("etc/rescue/absent.json", 0o644, self.absent.to_vec())?;
         for (at, (name, bytes)) in self.early.iter().enumerate() {
             // Two digits, so that the order of names is that of loading.
             let path = format!("lib/early/{at:02}-{name}.ko");
@@ -149,6 +153,7 @@ mod tests {
             binary: b"ELF",
             medium: &medium,
             index: b"{}",
+            absent: b"[]",
             early: &[("loop".to_owned(), b"L".to_vec())],
         };
         let archive = base.tree().unwrap().to_cpio(0).unwrap();
@@ -161,6 +166,7 @@ mod tests {
         assert_eq!(find("bin/rescue").data, b"/init");
         assert_eq!(find("lib/early/00-loop.ko").data, b"L");
         assert_eq!(find("etc/rescue/modules.json").data, b"{}");
+        assert_eq!(find("etc/rescue/absent.json").data, b"[]");
         assert_eq!(find("lib/modules").data, b"/layers/drivers/lib/modules");
         assert_eq!(find("tmp").mode, 0o1777);
         let read: MediumInfo =

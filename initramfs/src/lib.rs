@@ -27,8 +27,8 @@ pub use compress::{Level, compress, join};
 pub use cpio::{Entry, EntryKind, locate, read_archives};
 pub use error::{Error, Result};
 pub use kmod::{
-    Class, Closure, DEFAULT_LIST, Drivers, ExtraModules, LoadedModule, ModuleIndex, ModuleName,
-    ModuleRecord, ModuleTree, Selection, SoftDep, driver_layer,
+    AbsentIndex, AbsentModule, Class, Closure, DEFAULT_LIST, Drivers, ExtraModules, LoadedModule,
+    ModuleIndex, ModuleName, ModuleRecord, ModuleTree, Selection, SoftDep, driver_layer,
 };
 pub use tools::{DEFAULT_TOOLS, tools_layer};
 pub use tree::{Node, Tree};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Closure, ModuleIndex, ModuleName, ModuleTree, modinfo};
+use super::{AbsentIndex, Closure, ModuleIndex, ModuleName, ModuleTree, modinfo};
 use crate::{Error, Result, Tree};
 
 /// What the running system needs before it can look into a packed layer: the
@@ -16,6 +16,8 @@ pub struct Drivers {
     pub tree: Tree,
     /// The index, as JSON.
     pub index: Vec<u8>,
+    /// Of the drivers that were left out, as JSON ([`super::AbsentIndex`]).
+    pub absent: Vec<u8>,
     /// Name and bytes of what must be loaded, in this order, before a packed
     /// layer can be mounted. Empty when the kernel has all of it built in.
     pub early: Vec<(String, Vec<u8>)>,
@@ -41,16 +43,19 @@ pub fn driver_layer(kernel: &str, closure: &Closure, tree: &ModuleTree) -> Resul
             bytes,
         )?;
     }
+    let json = |name, result: serde_json::Result<Vec<u8>>| {
+        result.map_err(|source| Error::Json { name, source })
+    };
     let index = serde_json::to_vec(&ModuleIndex::new(kernel, closure, tree));
-    let index = index.map_err(|source| Error::Json {
-        name: "modules.json",
-        source,
-    })?;
+    let index = json("modules.json", index)?;
+    let absent = serde_json::to_vec(&AbsentIndex::new(kernel, closure, tree));
+    let absent = json("absent.json", absent)?;
     firmware.sort();
     firmware.dedup();
     Ok(Drivers {
         tree: layer,
         index,
+        absent,
         early: early(closure, tree)?,
         firmware,
     })

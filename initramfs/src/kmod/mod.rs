@@ -2,10 +2,11 @@
 //!
 //! `names` and `depmod` parse depmod's files (pure), `tree` reads them from a
 //! folder, `list` is the readable selection, `closure` adds everything that
-//! the selection needs, `index` is the data shipped for PID 1, `unpack`
+//! the selection needs, `index` is the data shipped for PID 1, `absent` what it says of drivers that were left out, `unpack`
 //! and `modinfo` deal with the module files themselves; `extra` is about drivers
 //! that are added to a finished medium.
 
+mod absent;
 mod closure;
 mod depmod;
 mod extra;
@@ -17,6 +18,7 @@ mod names;
 mod tree;
 mod unpack;
 
+pub use absent::{AbsentIndex, AbsentModule};
 pub use closure::{Closure, LoadedModule};
 pub use depmod::SoftDep;
 pub use extra::ExtraModules;

@@ -179,3 +179,22 @@ fn the_index_is_the_documented_json() {
 fn the_default_list_is_well_formed() {
     Selection::from_list("modules.list", DEFAULT_LIST, &tree()).unwrap();
 }
+
+#[test]
+fn drivers_that_were_left_out_are_listed_with_what_they_need() {
+    let index = AbsentIndex::new("6.1", &closure("[storage]\nscsi_mod\n"), &tree());
+    let expected = AbsentModule {
+        path: "kernel/drivers/ata/ahci.ko".to_owned(),
+        needs: ["libahci", "libata"]
+            .map(|name| format!("kernel/drivers/ata/{name}.ko"))
+            .to_vec(),
+        aliases: vec![
+            "pci:v*d*sv*sd*bc01sc06i01*".to_owned(),
+            "pci:v00008086d00002922sv*sd*bc*sc*i*".to_owned(),
+        ],
+    };
+    // Not usb-storage, which is on another bus, nor btrfs.
+    assert_eq!(index.modules, [(ModuleName::new("ahci"), expected)].into());
+    let all = AbsentIndex::new("6.1", &closure("[storage]\nahci\n"), &tree());
+    assert_eq!(all.modules.len(), 0, "what is there is not absent");
+}

@@ -13,11 +13,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
-use sys::poll::readable;
+use sys::poll::{Interest, readable, wait};
 use sys::uevent::{Uevent, Uevents};
 
 use super::cmdline::Cmdline;
-use super::modules::{Catalogue, Loader};
+use super::controllers::{self, Drivers};
+use super::firmware::Firmware;
+use super::modules::{Absent, Catalogue, Loader};
 use super::state::Board;
 
 /// The name of [`Devices`] on the [`Board`].
@@ -40,8 +42,11 @@ pub struct Devices {
     /// The devices present at the start have their drivers, and those have
     /// looked at them.
     pub settled: bool,
-    /// Storage and network controllers without a driver, in words.
+    /// Storage and network controllers without a driver, in sentences.
     pub missing: Vec<String>,
+    /// Drivers that lack their firmware, in sentences.
+    #[serde(default)]
+    pub firmware: Vec<String>,
     /// Modules the kernel refused, and why.
     pub refused: BTreeMap<String, String>,
     /// Why no driver could be loaded at all.
@@ -60,7 +65,12 @@ pub fn run() -> anyhow::Result<()> {
         Ok(catalogue) => {
             let loader = Loader::new(&catalogue, &cmdline);
             cold(&loader, catalogue.always());
-            follow(&board, &uevents, Some(&loader), Devices::default())
+            follow(
+                &board,
+                &uevents,
+                Some((&catalogue, &loader)),
+                Devices::default(),
+            )
         }
         Err(error) => {
             let state = Devices {
@@ -113,23 +123,45 @@ fn drain(queue: &Mutex<impl Iterator<Item = String>>, loader: &Loader<'_>) {
 fn follow(
     board: &Board,
     uevents: &Uevents,
-    loader: Option<&Loader<'_>>,
+    drivers: Option<(&Catalogue, &Loader<'_>)>,
     mut state: Devices,
 ) -> anyhow::Result<()> {
+    let loader = drivers.map(|(_, loader)| loader);
+    let mut firmware = Firmware::from_start();
     loop {
         let mut heard = false;
         while readable(uevents.as_fd(), QUIET)? {
             heard |= take_all(uevents, loader, &mut state)?;
         }
+        heard |= firmware.look();
         if heard || !state.settled {
             state.settled = true;
-            state.missing = missing(Path::new("/sys/bus"));
             state.refused = loader.map(Loader::refused).unwrap_or_default();
+            state.missing = missing(drivers.map(|(catalogue, _)| catalogue), &state.refused);
+            state.firmware = firmware.lines();
             board.publish(STATE, &state).context("publishing devices")?;
         }
         // Nothing to do until the next message, however long it takes.
-        while !readable(uevents.as_fd(), Duration::from_secs(3600))? {}
+        let fds = [Some(uevents.as_fd()), firmware.fd()].into_iter().flatten();
+        let fds: Vec<_> = fds.map(|fd| Interest { fd, output: false }).collect();
+        while !wait(&fds, None)?.iter().any(|r| r.input || r.hangup) {}
     }
+}
+
+fn missing(medium: Option<&Catalogue>, refused: &BTreeMap<String, String>) -> Vec<String> {
+    let drivers = Drivers {
+        medium,
+        refused: Some(refused),
+        absent: None,
+    };
+    let bus = Path::new("/sys/bus");
+    if controllers::missing(bus, drivers).is_empty() {
+        return Vec::new();
+    }
+    // Only now, because few machines need that list.
+    let absent = Absent::of_medium();
+    let absent = absent.as_ref();
+    controllers::missing(bus, Drivers { absent, ..drivers })
 }
 
 /// Takes the messages that are there; whether one was about anything we tell.
@@ -186,76 +218,9 @@ fn modaliases(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Storage and network controllers that no driver took.
-fn missing(bus: &Path) -> Vec<String> {
-    let mut out = Vec::new();
-    for name in ["pci", "virtio", "vmbus", "xen"] {
-        let folder = bus.join(name).join("devices");
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let device = entry.path();
-            if device.join("driver").exists() {
-                continue;
-            }
-            let alias = std::fs::read_to_string(device.join("modalias")).unwrap_or_default();
-            out.extend(describe(alias.trim()));
-        }
-    }
-    out.sort_unstable();
-    out.dedup();
-    out
-}
-
-/// "no driver for the storage controller pci 1000:005d"; `None` for devices
-/// that a recovery does not need.
-fn describe(alias: &str) -> Option<String> {
-    let (bus, rest) = alias.split_once(':')?;
-    match bus {
-        "pci" => {
-            // pci:v00001000d0000005Dsv…sd…bc01sc04i00
-            let vendor = rest.get(5..9)?.to_lowercase();
-            let device = rest.get(14..18)?.to_lowercase();
-            let class = rest.find("bc").and_then(|at| rest.get(at + 2..at + 4))?;
-            let what = match class {
-                "01" => "storage",
-                "02" => "network",
-                _ => return None,
-            };
-            Some(format!(
-                "no driver for the {what} controller pci {vendor}:{device}"
-            ))
-        }
-        // virtio:d00000002v00001AF4: 1 network, 2 disk, 8 SCSI
-        "virtio" => match rest.get(1..9)? {
-            "00000001" => Some("no driver for the virtio network card".to_owned()),
-            "00000002" | "00000008" => Some("no driver for the virtio disk".to_owned()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn controllers_are_named_and_others_are_not() {
-        let raid = "pci:v00001000d0000005Dsv00001028sd00001F49bc01sc04i00";
-        assert_eq!(
-            describe(raid).unwrap(),
-            "no driver for the storage controller pci 1000:005d"
-        );
-        let vga = "pci:v00001234d00001111sv00001AF4sd00001100bc03sc00i00";
-        assert_eq!(describe(vga), None);
-        assert!(
-            describe("virtio:d00000002v00001AF4")
-                .unwrap()
-                .contains("disk")
-        );
-        for odd in ["", "pci:", "pci:v0000é000d", "virtio:d", "acpi:PNP0A03:"] {
-            assert_eq!(describe(odd), None, "{odd}");
-        }
-    }
 
     #[test]
     fn a_tree_of_devices_is_walked() {
@@ -264,12 +229,11 @@ mod tests {
         let raid = bus.join("0000:01:00.0");
         let card = bus.join("0000:02:00.0");
         std::fs::create_dir_all(&raid).unwrap();
-        std::fs::create_dir_all(card.join("driver")).unwrap();
+        std::fs::create_dir_all(&card).unwrap();
         let alias = "pci:v00001000d0000005Dsv0sd0bc01sc04i00\n";
         std::fs::write(raid.join("modalias"), alias).unwrap();
         std::fs::write(card.join("modalias"), alias).unwrap();
         assert_eq!(modaliases(root.path()).len(), 2);
-        assert_eq!(missing(&root.path().join("bus")).len(), 1);
         std::os::unix::fs::symlink(&bus, raid.join("loop")).unwrap();
         assert_eq!(modaliases(root.path()).len(), 2, "links are not followed");
     }

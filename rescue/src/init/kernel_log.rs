@@ -3,6 +3,10 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// What reading gives after records were overwritten (asm-generic/errno-base.h).
+const EPIPE: i32 = 32;
 
 /// The log from one moment on.
 #[derive(Debug)]
@@ -16,18 +20,36 @@ impl KernelLog {
         Some(Self(file))
     }
 
+    /// All of it that the kernel still has, and what is logged later.
+    pub(super) fn from_start() -> Option<Self> {
+        sys::console::kernel_log().ok().map(Self)
+    }
+
+    /// Has something to read when there are more records.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// The next record; `None` when there is no more.
+    pub(super) fn next(&mut self) -> Option<String> {
+        /// Longer than any record; and records that were lost count once.
+        const LONGEST: usize = 8192;
+        let mut record = [0; LONGEST];
+        let length = match self.0.read(&mut record) {
+            // Records were overwritten before they were read: go on with those there are.
+            Err(error) if error.raw_os_error() == Some(EPIPE) => self.0.read(&mut record),
+            read => read,
+        };
+        let bytes = record.get(..length.ok()?).unwrap_or_default();
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    }
+
     /// The last word that starts with `prefix` in what was logged.
     pub(super) fn last_word(&mut self, prefix: &str) -> Option<String> {
         /// More records than this are not read.
         const MANY: usize = 1000;
         let mut last = None;
-        let mut record = [0; 8192];
-        for _ in 0..MANY {
-            // One record a read; an error when there is no more.
-            let Ok(length) = self.0.read(&mut record) else {
-                break;
-            };
-            let text = String::from_utf8_lossy(record.get(..length).unwrap_or_default());
+        for text in (0..MANY).map_while(|_| self.next()) {
             last = find_last(&text, prefix).or(last);
         }
         last

@@ -15,6 +15,7 @@ use sys::poll::{Interest, wait as wait_for_any};
 use sys::watch::Watch;
 
 use super::cmdline::Cmdline;
+use super::devices::{self, Devices};
 use super::mounts;
 use super::state::Board;
 use super::volumes::{self, Volume};
@@ -31,6 +32,8 @@ pub(super) struct Known {
     cmdline: Cmdline,
     /// What there was when plans were looked for last.
     volumes: RefCell<Vec<Volume>>,
+    /// What drivers were said to lack then.
+    troubles: RefCell<Vec<String>>,
     done: RefCell<BTreeSet<String>>,
 }
 
@@ -41,6 +44,7 @@ impl Known {
             board,
             cmdline,
             volumes: RefCell::default(),
+            troubles: RefCell::default(),
             done: RefCell::new(done),
         }
     }
@@ -63,6 +67,7 @@ impl Known {
     fn look(&self) -> Vec<Volume> {
         let volumes = volumes::list();
         self.volumes.borrow_mut().clone_from(&volumes);
+        *self.troubles.borrow_mut() = self.troubles_now();
         volumes
     }
 
@@ -80,12 +85,23 @@ impl Known {
         let _ = self.board.publish(STATE, &*done);
     }
 
-    fn volumes_changed(&self) -> bool {
-        *self.volumes.borrow() != volumes::list()
+    /// Whether there are other volumes than before, or other troubles of drivers.
+    fn changed(&self) -> bool {
+        *self.volumes.borrow() != volumes::list() || *self.troubles.borrow() != self.troubles_now()
+    }
+
+    fn troubles_now(&self) -> Vec<String> {
+        let devices: Devices = self.board.read(devices::STATE).unwrap_or_default();
+        devices
+            .missing
+            .into_iter()
+            .chain(devices.firmware)
+            .collect()
     }
 }
 
-/// Rings when volumes come or go while the operator is waited for.
+/// Rings when volumes come or go, or drivers lack something, while the operator is
+/// waited for.
 #[derive(Debug)]
 pub(super) struct Arrivals<'a> {
     plans: &'a Known,
@@ -104,7 +120,7 @@ impl Bell for Arrivals<'_> {
         let started = Instant::now();
         loop {
             self.watch.drain()?;
-            if self.plans.volumes_changed() {
+            if self.plans.changed() {
                 return Ok(Rung::News);
             }
             let stdin = std::io::stdin();

@@ -21,7 +21,7 @@ const HELP: &str = "\
   disks          the machine's disks, and what holds them
   volumes        file systems that were found
   network        links and addresses
-  drivers        controllers without a driver, modules that were refused
+  drivers        controllers without a driver or firmware, refused modules
   mount NAME     mount a volume read-only, and say where (mount sda1)
   ls FOLDER      what is in a folder
   cat FILE       the beginning of a file
@@ -115,6 +115,7 @@ fn drivers(state: &Devices) -> String {
             .error
             .iter()
             .chain(&state.missing)
+            .chain(&state.firmware)
             .cloned()
             .chain(refused),
     )

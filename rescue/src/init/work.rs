@@ -15,7 +15,7 @@ use super::plans::{Arrivals, Known};
 use super::port::{self, Both, Port};
 use super::role::Request;
 use super::state::Board;
-use super::world::{Here, report_text, tell, tell_disks};
+use super::world::{Here, report_text, tell, tell_controllers, tell_disks};
 use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
 use crate::inventory;
@@ -175,6 +175,8 @@ impl Stage<'_> {
         if let Ok(disks) = inventory::disks() {
             tell_disks(self.port, &disks);
         }
+        let devices: Option<Devices> = Board::system().read(devices::STATE);
+        tell_controllers(self.port, &devices.unwrap_or_default());
         self.port.fact("unattended", json!({"origin": origin}));
     }
 

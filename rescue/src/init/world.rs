@@ -144,6 +144,7 @@ impl World for Here<'_> {
         let disks = inventory::disks();
         let known = disks.as_deref().unwrap_or_default();
         tell_disks(self.port, known);
+        tell_controllers(self.port, &devices);
         self.port.emit(Event::Fact {
             name: "first-screen".to_owned(),
             value: json!(env!("CARGO_PKG_VERSION")),
@@ -284,6 +285,17 @@ pub(super) fn tell_disks(sink: &dyn Sink, disks: &[Disk]) {
         name: "disks".to_owned(),
         value: json!(disks),
     });
+}
+
+/// Tells automation which controllers lack a driver or firmware, if any do.
+pub(super) fn tell_controllers(sink: &dyn Sink, devices: &Devices) {
+    let (missing, firmware) = (&devices.missing, &devices.firmware);
+    if !missing.is_empty() || !firmware.is_empty() {
+        sink.emit(Event::Fact {
+            name: "controllers".to_owned(),
+            value: json!({"missing": missing, "firmware": firmware}),
+        });
+    }
 }
 
 /// Tells automation of a restore that succeeded.
@@ -447,7 +459,7 @@ fn disk_line(disk: &Disk) -> String {
 
 fn problems(devices: &Devices, inventory: Option<anyhow::Error>) -> Vec<String> {
     let mut problems: Vec<String> = devices.error.clone().into_iter().collect();
-    problems.extend(devices.missing.iter().cloned());
+    problems.extend(devices.missing.iter().chain(&devices.firmware).cloned());
     problems.extend(inventory.map(|error| format!("{error:#}")));
     problems
 }

@@ -3,6 +3,7 @@
 //! `imagebuilder` resolves dependencies and collects aliases when it builds
 //! the medium (docs/MEDIUM.md); here they are only looked up and loaded.
 
+mod absent;
 mod glob;
 mod loader;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use absent::{Absent, AbsentModule};
 pub use loader::{Loader, Outcome};
 
 use super::site;
@@ -145,7 +147,7 @@ impl Catalogue {
         Self::parse(path, &bytes)
     }
 
-    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CatalogueError> {
+    pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<Self, CatalogueError> {
         let file: File =
             serde_json::from_slice(bytes).map_err(|source| CatalogueError::Malformed {
                 path: path.to_owned(),
