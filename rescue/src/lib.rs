@@ -11,6 +11,7 @@ pub mod exit;
 pub mod init;
 pub mod inventory;
 pub mod restore;
+pub mod trust;
 pub mod ui;
 pub mod unattended;
 pub mod web;

@@ -3,8 +3,10 @@
 mod capture;
 mod images;
 mod inspect;
+mod key;
 mod restore;
 mod show;
+mod sign;
 mod text;
 mod verify;
 mod worker;
@@ -51,6 +53,8 @@ enum Command {
     Verify(verify::Args),
     Restore(restore::Args),
     Inspect(inspect::Args),
+    Sign(sign::Args),
+    Key(key::Args),
     #[command(hide = true)]
     Worker(worker::Args),
 }
@@ -92,6 +96,8 @@ pub fn run() -> ExitCode {
         Command::Verify(args) => verify::run(args, &context),
         Command::Restore(args) => restore::run(args, &context),
         Command::Inspect(args) => inspect::run(args, &context),
+        Command::Sign(args) => sign::run(args, &context),
+        Command::Key(args) => key::run(args, &context),
         Command::Worker(args) => worker::run(args, &context),
     };
     match outcome {

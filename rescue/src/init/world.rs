@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::Context;
-use image::{DiskImage, Image, ImageState, ImageSummary, Repository};
+use image::{DiskImage, Image, ImageState, ImageSummary, Repository, Signed};
 use serde_json::json;
 use store::{Silence, Web};
 
@@ -23,6 +23,7 @@ use super::volumes;
 use crate::event::{Event, Sink};
 use crate::inventory::{self, Disk, Machine, contents};
 use crate::restore::{self, Options, Report, Resume, Verify};
+use crate::trust::Trust;
 use crate::ui::dialogue::{
     Choice, DiskLine, Filled, Form, ImageLine, Left, Next, Overview, Place, Planned, Stopped,
     TargetLine, World,
@@ -65,7 +66,7 @@ impl<'a> Here<'a> {
             silence: Arc::clone(&self.silence),
             ..web::Access::default().web()?
         };
-        Ok(Repository::open(store::open(&location, &web)?)?)
+        Trust::default().open(store::open(&location, &web)?)
     }
 
     fn image(&self, location: &str, image: &str) -> anyhow::Result<(Repository, Image)> {
@@ -353,6 +354,7 @@ fn image_line(image: &ImageSummary) -> ImageLine {
             disks,
             size,
             data_bytes,
+            signed,
         } => {
             let host = hostname.as_deref().filter(|h| h != name);
             let host = host.map(|h| format!(" ({h})")).unwrap_or_default();
@@ -360,7 +362,12 @@ fn image_line(image: &ImageSummary) -> ImageLine {
             let (size, data) = (disk::human_bytes(*size), disk::human_bytes(*data_bytes));
             let title =
                 format!("{name}{host}, captured {created}, {disks} {plural}, {data} of {size}");
-            (title, machine_details(machine), None)
+            let mut details = machine_details(machine);
+            if let Ok(Signed::Trusted(key)) = signed {
+                details.push(format!("signed by key {key}, which this medium trusts"));
+            }
+            let refused = signed.as_ref().err().map(ToString::to_string);
+            (title, details, refused)
         }
         ImageState::Unreadable { reason } => {
             ("an image".to_owned(), Vec::new(), Some(reason.clone()))
