@@ -212,6 +212,18 @@ mod tests {
     }
 
     #[test]
+    fn a_plans_keys_count() {
+        let key = public(4).to_text();
+        let key = key.lines().nth(1).unwrap();
+        let text =
+            format!("[restore]\nfrom = \"/r\"\ntrust-key = \"{key}\"\n[target]\nserial = \"S\"\n");
+        let plan = crate::unattended::plan::parse("p", &text).unwrap();
+        let trust = Trust::from(&plan.restore);
+        let keys = trust.keys(Path::new("/no/medium"), &[]).unwrap();
+        assert_eq!(ids(keys), [public(4).id()]);
+    }
+
+    #[test]
     fn a_key_of_the_medium_that_cannot_be_used_opens_nothing() {
         let (folder, files) = medium(&[1, 2]);
         let path = folder.path().join("keys/2.pub");
