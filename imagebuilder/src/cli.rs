@@ -234,8 +234,8 @@ pub(crate) struct CustomizeArgs {
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub(crate) client_key: Option<PathBuf>,
 
-    /// Public keys that images are trusted by; kept for a later version, images
-    /// are not signed yet
+    /// Public keys (minisign) of which one must have signed an image: the medium
+    /// restores no other
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) trust_key: Vec<PathBuf>,
 

@@ -27,6 +27,8 @@ pub enum Code {
     NewerFormat = 13,
     /// The repository cannot be reached, or is none.
     Repository = 14,
+    /// The image is not signed by a key that is trusted.
+    Untrusted = 15,
     /// The target is smaller than the image needs.
     TargetTooSmall = 20,
     /// The target's sector size is not the image's.
@@ -74,6 +76,9 @@ fn classify_one(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
     if let Some(code) = crate::unattended::code(error) {
         return Some(code);
     }
+    if error.is::<crate::trust::TrustError>() {
+        return Some(Code::Untrusted);
+    }
     if let Some(error) = error.downcast_ref::<store::Error>() {
         return Some(of_store(error));
     }
@@ -85,6 +90,7 @@ fn classify_one(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
             }
             image::Error::Damaged { .. } => Some(Code::Damaged),
             image::Error::Missing { .. } => Some(Code::Missing),
+            image::Error::Untrusted { .. } => Some(Code::Untrusted),
             image::Error::Newer { .. } => Some(Code::NewerFormat),
             image::Error::NotARepository { .. } | image::Error::AlreadyARepository { .. } => {
                 Some(Code::Repository)

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod init;
 pub mod inventory;
 pub mod restore;
+pub mod trust;
 pub mod ui;
 pub mod unattended;
 pub mod web;

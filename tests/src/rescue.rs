@@ -19,6 +19,8 @@ pub mod code {
     pub const NEWER_FORMAT: i32 = 13;
     /// The repository cannot be reached, or is none.
     pub const REPOSITORY: i32 = 14;
+    /// The image is not signed by a key that is trusted.
+    pub const UNTRUSTED: i32 = 15;
     /// The target is smaller than the image needs.
     pub const TARGET_TOO_SMALL: i32 = 20;
     /// The target's sector size is not the image's.

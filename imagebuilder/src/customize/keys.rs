@@ -157,16 +157,29 @@ pub(super) fn check_private_key(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A public key: not a private one by mistake.
+/// A public key that images are trusted by, a file of minisign: a comment and
+/// "Ed", id and key as base64 (<https://jedisct1.github.io/minisign/#public-key-format>).
 pub(super) fn check_public(text: &str) -> Result<()> {
-    let upper = text.to_uppercase();
+    const EXPECTED: &str = "expected a public key as `rescue key new` and minisign make it, two \
+                            lines of which the second begins with RW";
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let key = match first.starts_with("untrusted comment:") {
+        true => lines.next().unwrap_or_default(),
+        false => first,
+    };
+    let bytes = BASE64.decode(key.as_bytes()).context(EXPECTED)?;
     ensure!(
-        !upper.contains("PRIVATE") && !upper.contains("SECRET"),
-        "this looks like a private key: give the public one"
+        bytes.len() != SECRET_LEN,
+        "this is a secret key: give the public one (.pub), and keep this one where it was"
     );
-    ensure!(!text.trim().is_empty(), "it is empty");
+    ensure!(bytes.len() == 42 && bytes.starts_with(b"Ed"), "{EXPECTED}");
+    ensure!(lines.all(|line| line.trim().is_empty()), "{EXPECTED}");
     Ok(())
 }
+
+/// Of minisign's secret keys, in bytes.
+const SECRET_LEN: usize = 158;
 
 fn blocks(text: &str) -> Result<Vec<Pem>> {
     let blocks: Result<Vec<Pem>, _> = Pem::iter_from_buffer(text.as_bytes()).collect();

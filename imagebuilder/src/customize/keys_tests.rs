@@ -137,10 +137,26 @@ fn the_client_key_must_be_usable_without_anybody() {
     ];
     let text = refused(check_private_key(&made(&[CERTIFICATE, lock], "locked.pem")));
     assert!(text.contains("passphrase"), "{text}");
-    assert!(
-        refused(check_public(
-            "untrusted comment: minisign encrypted secret key"
-        ))
-        .contains("private")
-    );
+}
+
+#[test]
+fn a_key_to_trust_images_by_is_minisigns_public_one() {
+    const MAKE: &[&str] = &["minisign", "-G", "-W", "-p", "a.pub", "-s", "a.key"];
+    let public = made(&[MAKE], "a.pub");
+    check_public(&public).unwrap();
+    let bare = public.lines().nth(1).unwrap();
+    check_public(bare).unwrap();
+    check_public(&format!("{bare}\r\n\n")).unwrap();
+    assert!(refused(check_public(&made(&[MAKE], "a.key"))).contains("secret key"));
+    let ssh = made(&[NEW_KEY], "k.pub");
+    for wrong in [
+        "",
+        "untrusted comment: x",
+        &ssh,
+        &format!("{public}{bare}"),
+        &bare[..55],
+    ] {
+        let said = refused(check_public(wrong));
+        assert!(said.contains("begins with RW"), "{wrong:?}: {said}");
+    }
 }

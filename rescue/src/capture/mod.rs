@@ -22,8 +22,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use image::{
-    Config, DiskImage, IdentityKey, ImageId, Machine, Manifest, Region, Repository, Session,
-    StoredRegion, Timestamp,
+    Config, DiskImage, IdentityKey, ImageId, Machine, Manifest, Region, Repository, SecretKey,
+    Session, StoredRegion, Timestamp,
 };
 
 pub use report::Report;
@@ -33,8 +33,9 @@ use crate::event::{Event, Phase, Sink};
 use crate::identity;
 use crate::inventory::{self, DiskKind};
 
-/// What an image is to be called, and when and by what chance it is made.
-#[derive(Debug, Clone)]
+/// What an image is to be called, when and by what chance it is made, and who
+/// vouches for it.
+#[derive(Debug)]
 pub struct Label {
     /// The operator's name for it; the host name when `None`.
     pub name: Option<String>,
@@ -42,6 +43,8 @@ pub struct Label {
     pub created: Timestamp,
     /// Tells images of the same second apart.
     pub random: u32,
+    /// The key to sign it with, if any.
+    pub sign_key: Option<SecretKey>,
 }
 
 impl Label {
@@ -50,22 +53,26 @@ impl Label {
     /// # Errors
     /// When the system's random source cannot be read.
     pub fn now(name: Option<String>) -> anyhow::Result<Self> {
-        let seconds = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs());
-        let entropy = entropy()?;
         Ok(Self {
             name,
-            created: Timestamp::from_unix(seconds),
-            random: u32::from_le_bytes([entropy[0], entropy[1], entropy[2], entropy[3]]),
+            created: now(),
+            random: u32::from_le_bytes(entropy()?),
+            sign_key: None,
         })
     }
 }
 
-/// 32 bytes of the system's random source.
-pub(crate) fn entropy() -> anyhow::Result<[u8; 32]> {
+/// This moment, as the system's clock tells it.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp::from_unix(since.map_or(0, |d| d.as_secs()))
+}
+
+/// Bytes of the system's random source.
+pub(crate) fn entropy<const N: usize>() -> anyhow::Result<[u8; N]> {
     use std::io::Read;
-    let mut bytes = [0; 32];
+    let mut bytes = [0; N];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
         .context("cannot read random bytes from /dev/urandom")?;
@@ -145,7 +152,7 @@ pub fn check_uses(
 pub fn run(
     repository: &Repository,
     sources: &[Source],
-    label: Label,
+    mut label: Label,
     sink: &dyn Sink,
 ) -> anyhow::Result<Report> {
     let started = Instant::now();
@@ -168,12 +175,16 @@ pub fn run(
         true => machine::identify(Path::new("/")),
         false => Machine::default(),
     };
+    let sign_key = label.sign_key.take();
     let mut manifest = manifest(sources, &stored.regions, label, machine)?;
     let notes = identify(sources, &mut manifest)?;
     for text in notes {
         sink.emit(Event::Warning { text });
     }
-    let image = stored.commit(manifest)?;
+    let image = match &sign_key {
+        Some(key) => stored.commit_signed(manifest, key, now())?,
+        None => stored.commit(manifest)?,
+    };
     let report = Report::new(&image, stats, skipped, sources, started.elapsed());
     report.tell(sink);
     Ok(report)

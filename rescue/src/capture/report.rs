@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use disk::human_bytes;
-use image::{Image, Stats};
+use image::{Image, KeyId, Signed, Stats};
 use serde::Serialize;
 
 use super::Source;
@@ -29,6 +29,8 @@ pub struct Report {
     /// What was stored now and what was there before.
     #[serde(flatten)]
     pub stored: Stats,
+    /// Id of the key that signed it.
+    pub signed_by: Option<KeyId>,
     /// Seconds it took.
     pub seconds: f64,
     /// What the operator should know, in sentences.
@@ -57,6 +59,10 @@ impl Report {
             zero_bytes: regions().map(|r| r.zero_bytes).sum(),
             free_bytes: regions().map(|r| r.free_bytes).sum(),
             stored,
+            signed_by: match image.signed {
+                Signed::Unchecked(key) | Signed::Trusted(key) => Some(key),
+                Signed::No | Signed::Unreadable(_) => None,
+            },
             seconds: took.as_secs_f64(),
             warnings,
         }
@@ -74,7 +80,14 @@ impl Report {
             sink.emit(Event::Note { text: line });
         }
         sink.emit(Event::Done {
-            summary: format!("captured as image {} ({})", self.image, self.name),
+            summary: format!(
+                "captured as image {} ({}){}",
+                self.image,
+                self.name,
+                self.signed_by
+                    .map(|key| format!(", signed by key {key}"))
+                    .unwrap_or_default()
+            ),
         });
     }
 

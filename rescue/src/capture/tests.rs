@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use disk::{Extent, MemDisk, ReadAt};
-use image::{BLOCK, Config, Repository, Timestamp};
+use image::{BLOCK, Config, Repository, SecretKey, Signed, Timestamp, TrustedKeys};
 use proptest::prelude::*;
 use store::{DirStore, MemoryStore, Store};
 
@@ -49,6 +49,7 @@ fn label(number: u32) -> Label {
         name: Some("test".to_owned()),
         created: Timestamp::from_unix(1_763_785_680 + u64::from(number)),
         random: number,
+        sign_key: None,
     }
 }
 
@@ -337,4 +338,24 @@ fn a_file_is_not_taken_for_the_machine_it_lies_on() {
     let manifest = repository.image("latest").unwrap().manifest;
     assert_eq!(manifest.machine, image::Machine::default());
     assert_eq!(manifest.name, "test", "the file's name");
+}
+
+#[test]
+fn an_image_is_signed_when_a_key_is_given() {
+    let repository = repository(Arc::new(MemoryStore::default()));
+    let key = SecretKey::generate(&[5; 40]).unwrap();
+    let id = key.public().id();
+    let trusted = TrustedKeys::new(vec![key.public().clone()]).unwrap();
+    let signed = Label {
+        sign_key: Some(key),
+        ..label(1)
+    };
+    let sources = [source(MemDisk::new(noise(8 * B, 1)))];
+    let report = run(&repository, &sources, signed, &Silent).unwrap();
+    assert_eq!(report.signed_by, Some(id));
+    let strict = repository.clone().trusting(trusted);
+    assert_eq!(strict.image("latest").unwrap().signed, Signed::Trusted(id));
+    let report = capture(&repository, &sources, 2).unwrap();
+    assert_eq!(report.signed_by, None);
+    assert!(strict.image("latest").is_err());
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use disk::SectorSize;
 
-use super::Context;
+use super::{Context, sign};
 use crate::capture::{self, Label};
 use crate::event::{Event, Phase};
 use crate::inventory::Machine;
@@ -26,6 +26,10 @@ pub(crate) struct Args {
     /// What to call the image; if not given the host name, or the name of a raw file.
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     name: Option<String>,
+
+    /// Sign the image with this key (`rescue key new`; minisign's, without a passphrase).
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
 
     /// Capture disks that are in use, as a power cut would leave them.
     #[arg(long)]
@@ -56,6 +60,9 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         phase: Phase::Planning,
         total: None,
     });
+    // A key that cannot be used is told before hours of reading.
+    let sign_key = args.sign_key.as_deref();
+    let sign_key = sign_key.map(|path| sign::read(path, sink)).transpose()?;
     let machine = Machine::host();
     let mut disks = Vec::with_capacity(args.disks.len());
     for path in &args.disks {
@@ -76,7 +83,11 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         .into_iter()
         .map(|disk| capture::plan(disk, sink))
         .collect::<anyhow::Result<Vec<_>>>()?;
-    capture::run(&repository, &sources, Label::now(args.name)?, sink)?;
+    let label = Label {
+        sign_key,
+        ..Label::now(args.name)?
+    };
+    capture::run(&repository, &sources, label, sink)?;
     Ok(())
 }
 

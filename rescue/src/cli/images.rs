@@ -1,11 +1,12 @@
 //! `rescue images`
 
 use disk::human_bytes;
-use image::{ImageState, ImageSummary, Repository};
+use image::{Distrust, ImageState, ImageSummary, Signed};
 use serde_json::{Value, json};
 
 use super::Context;
 use super::text::{Table, printable};
+use crate::trust::Trust;
 use crate::web::Access;
 
 /// List the images of a repository.
@@ -17,10 +18,15 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     access: Access,
+
+    #[command(flatten)]
+    trust: Trust,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let repository = Repository::open(store::open(&args.from, &args.access.web()?)?)?;
+    let repository = args
+        .trust
+        .open(store::open(&args.from, &args.access.web()?)?)?;
     let images = repository.images()?;
     if context.json {
         let images: Vec<Value> = images.iter().map(to_json).collect();
@@ -46,9 +52,14 @@ fn to_json(image: &ImageSummary) -> Value {
             data_bytes,
             machine,
             systems,
+            signed,
         } => json!({
             "id": image.id, "state": "readable", "name": name, "created": created,
             "hostname": hostname, "machine": machine, "systems": systems, "disks": disks, "size": size, "data_bytes": data_bytes,
+            "signature": match signed {
+                Ok(signed) => signature_json(signed),
+                Err(why) => json!({ "state": "refused", "reason": why.to_string() }),
+            },
         }),
         ImageState::Unreadable { reason } => json!({
             "id": image.id, "state": "unreadable", "reason": reason,
@@ -56,8 +67,36 @@ fn to_json(image: &ImageSummary) -> Value {
     }
 }
 
+/// What a signature tells, for `images` and `show`.
+pub(super) fn signature_json(signed: &Signed) -> Value {
+    match signed {
+        Signed::No => json!({ "state": "none" }),
+        Signed::Unchecked(key) => json!({ "state": "unchecked", "key": key }),
+        Signed::Trusted(key) => json!({ "state": "trusted", "key": key }),
+        Signed::Unreadable(why) => json!({ "state": "unreadable", "reason": why }),
+    }
+}
+
+fn signature(signed: &Result<Signed, Distrust>) -> String {
+    match signed {
+        Ok(Signed::No) => "-".to_owned(),
+        Ok(Signed::Unchecked(key)) => format!("{key}, not checked"),
+        Ok(Signed::Trusted(key)) => format!("{key}, trusted"),
+        Ok(Signed::Unreadable(why)) => format!("unreadable: {}", printable(why)),
+        Err(why) => format!("NOT TRUSTED: {}", printable(&why.to_string())),
+    }
+}
+
 fn table(images: &[ImageSummary]) -> Table {
-    let mut table = Table::new(&["IMAGE", "NAME", "HOST", "DISKS", "SIZE", "DATA"]);
+    let mut table = Table::new(&[
+        "IMAGE",
+        "NAME",
+        "HOST",
+        "DISKS",
+        "SIZE",
+        "DATA",
+        "SIGNED BY",
+    ]);
     for image in images {
         match &image.state {
             ImageState::Readable {
@@ -66,6 +105,7 @@ fn table(images: &[ImageSummary]) -> Table {
                 disks,
                 size,
                 data_bytes,
+                signed,
                 ..
             } => table.row(vec![
                 image.id.to_string(),
@@ -74,6 +114,7 @@ fn table(images: &[ImageSummary]) -> Table {
                 disks.to_string(),
                 human_bytes(*size),
                 human_bytes(*data_bytes),
+                signature(signed),
             ]),
             ImageState::Unreadable { reason } => table.row(vec![
                 image.id.to_string(),

@@ -4,8 +4,10 @@ mod capture;
 mod identity;
 mod images;
 mod inspect;
+mod key;
 mod restore;
 mod show;
+mod sign;
 mod text;
 mod verify;
 mod worker;
@@ -53,6 +55,8 @@ enum Command {
     Restore(restore::Args),
     Inspect(inspect::Args),
     Identity(identity::Args),
+    Sign(sign::Args),
+    Key(key::Args),
     #[command(hide = true)]
     Worker(worker::Args),
 }
@@ -95,6 +99,8 @@ pub fn run() -> ExitCode {
         Command::Restore(args) => restore::run(args, &context),
         Command::Inspect(args) => inspect::run(args, &context),
         Command::Identity(args) => identity::run(args, &context),
+        Command::Sign(args) => sign::run(args, &context),
+        Command::Key(args) => key::run(args, &context),
         Command::Worker(args) => worker::run(args, &context),
     };
     match outcome {

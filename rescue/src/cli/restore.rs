@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use disk::SectorSize;
-use image::Repository;
 
 use super::Context;
 use crate::event::{Event, Phase};
 use crate::inventory::{Disk, Machine};
 use crate::restore::{self, Discard, NotConfirmed, Options, Plan, Resume, Verify};
+use crate::trust::{self, Trust};
 use crate::web::{self, Access};
 
 /// Bring an image back onto a disk.
@@ -29,6 +29,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     access: Access,
+
+    #[command(flatten)]
+    trust: Trust,
 
     /// The disk to overwrite: a whole block device, or an existing raw file.
     #[arg(long, value_name = "DISK")]
@@ -93,8 +96,9 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         total: None,
     });
     let web = args.access.web()?;
-    let repository = Repository::open(store::open(&args.from, &web)?)?;
+    let repository = args.trust.open(store::open(&args.from, &web)?)?;
     let image = repository.image(&args.image)?;
+    trust::tell(&image, sink);
     let options = args.options();
     let target = options.machine.disk_at(&args.to, args.sector_size)?;
     let disk = restore::pick_disk(&image, args.disk)?;

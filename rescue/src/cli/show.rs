@@ -1,12 +1,13 @@
 //! `rescue show`
 
 use disk::human_bytes;
-use image::{Consistency, DiskImage, Filesystem, Image, Region, Repository, TableKind};
+use image::{Consistency, DiskImage, Filesystem, Image, Region, Signed, TableKind};
 use serde_json::json;
 
 use super::Context;
 use super::text::{Table, printable};
 use crate::event::Event;
+use crate::trust::Trust;
 use crate::web::Access;
 
 /// Show one image: its machine, disks, partitions.
@@ -22,10 +23,15 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     access: Access,
+
+    #[command(flatten)]
+    trust: Trust,
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let repository = Repository::open(store::open(&args.from, &args.access.web()?)?)?;
+    let repository = args
+        .trust
+        .open(store::open(&args.from, &args.access.web()?)?)?;
     let image = repository.image(&args.image)?;
     for id in &image.passed_over {
         context.sink.emit(Event::Warning {
@@ -33,7 +39,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         });
     }
     if context.json {
-        println!("{}", json!({ "v": 1, "image": image.manifest }));
+        println!(
+            "{}",
+            json!({ "v": 1, "image": image.manifest, "signature": super::images::signature_json(&image.signed) })
+        );
     } else {
         print!("{}", describe(&image));
     }
@@ -68,10 +77,22 @@ fn describe(image: &Image) -> String {
             line("", &format!("{name}: {value}"));
         }
     }
+    line("signed", &signed_by(&image.signed));
     for disk in &manifest.disks {
         out.push_str(&describe_disk(disk));
     }
     out
+}
+
+fn signed_by(signed: &Signed) -> String {
+    match signed {
+        Signed::No => "no".to_owned(),
+        Signed::Trusted(key) => format!("by key {key}, which is trusted"),
+        Signed::Unchecked(key) => {
+            format!("by key {key}; not checked, because no --trust-key was given")
+        }
+        Signed::Unreadable(why) => format!("with something that cannot be read: {why}"),
+    }
 }
 
 fn describe_disk(disk: &DiskImage) -> String {

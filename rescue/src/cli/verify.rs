@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Context;
 use super::text::printable;
 use crate::event::{Event, Phase, Sink};
+use crate::trust::Trust;
 use crate::web::Access;
 
 /// Reading is checked by at most this many threads: each holds some 6 MiB.
@@ -28,6 +29,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     access: Access,
+
+    #[command(flatten)]
+    trust: Trust,
 }
 
 /// Something in the repository is not as it was written. The first fault is
@@ -47,7 +51,9 @@ struct Unreadable {
 }
 
 pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
-    let repository = Repository::open(store::open(&args.from, &args.access.web()?)?)?;
+    let repository = args
+        .trust
+        .open(store::open(&args.from, &args.access.web()?)?)?;
     let (images, unreadable, scope) = match &args.image {
         Some(wanted) => (vec![repository.image(wanted)?], Vec::new(), Scope::Images),
         None => {
@@ -72,8 +78,12 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     }
     context.sink.emit(Event::Done {
         summary: format!(
-            "{} image(s) whole: {} packs, {} read and checked",
+            "{} image(s) whole{}: {} packs, {} read and checked",
             images.len(),
+            match repository.trusted() {
+                Some(_) => " and signed by a trusted key",
+                None => "",
+            },
             report.packs,
             human_bytes(report.bytes)
         ),

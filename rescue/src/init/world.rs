@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use anyhow::Context;
-use image::{DiskImage, Image, ImageState, ImageSummary, Repository};
+use image::{DiskImage, Image, ImageState, ImageSummary, Repository, Signed};
 use serde_json::json;
 use store::{Silence, Web};
 
@@ -24,6 +24,7 @@ use super::volumes;
 use crate::event::{Event, Sink};
 use crate::inventory::{self, Disk, Machine, contents};
 use crate::restore::{self, Options, Report, Resume, Verify};
+use crate::trust::Trust;
 use crate::ui::dialogue::{
     Choice, DiskLine, Filled, Form, ImageLine, Left, Next, Overview, Place, Planned, Stopped,
     TargetLine, World,
@@ -66,7 +67,7 @@ impl<'a> Here<'a> {
             silence: Arc::clone(&self.silence),
             ..web::Access::default().web()?
         };
-        Ok(Repository::open(store::open(&location, &web)?)?)
+        Trust::default().open(store::open(&location, &web)?)
     }
 
     fn image(&self, location: &str, image: &str) -> anyhow::Result<(Repository, Image)> {
@@ -371,6 +372,7 @@ fn image_line(image: &ImageSummary) -> ImageLine {
             disks,
             size,
             data_bytes,
+            signed,
         } => {
             let host = hostname.as_deref().filter(|h| h != name);
             let host = host.map(|h| format!(" ({h})")).unwrap_or_default();
@@ -378,11 +380,13 @@ fn image_line(image: &ImageSummary) -> ImageLine {
             let (size, data) = (disk::human_bytes(*size), disk::human_bytes(*data_bytes));
             let title =
                 format!("{name}{host}, captured {created}, {disks} {plural}, {data} of {size}");
-            let details = systems
-                .iter()
-                .map(system_line)
-                .chain(machine_details(machine));
-            (title, details.collect(), None)
+            let systems = systems.iter().map(system_line);
+            let mut details: Vec<String> = systems.chain(machine_details(machine)).collect();
+            if let Ok(Signed::Trusted(key)) = signed {
+                details.push(format!("signed by key {key}, which this medium trusts"));
+            }
+            let refused = signed.as_ref().err().map(ToString::to_string);
+            (title, details, refused)
         }
         ImageState::Unreadable { reason } => {
             ("an image".to_owned(), Vec::new(), Some(reason.clone()))

@@ -15,7 +15,7 @@ use crate::exit::Code;
 
 // `imagebuilder customize` checks plans too, so they are read in the crate `site`.
 pub use run::NotDone;
-pub use site::plan::{self, OnFailure, Place, Plan, PlanError, Then, address, place, size};
+pub use site::plan::{self, Key, OnFailure, Place, Plan, PlanError, Then, address, place, size};
 pub use target::TargetError;
 
 /// The exit code of an error of this module.

@@ -22,6 +22,7 @@ use crate::init::places;
 use crate::init::state::Board;
 use crate::inventory::{self, Disk};
 use crate::restore::{self, Carried, Discard, Options, Report, Resume, Verify};
+use crate::trust::{self, Trust};
 use crate::web;
 
 /// How long the target may take to appear.
@@ -113,8 +114,9 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
     let location = places::resolve(&wanted.from)
         .with_context(|| format!("looking for the repository {}", wanted.from))?;
     let web = web::Access::from(wanted).web()?;
-    let repository = Repository::open(store::open(&location, &web)?)?;
+    let repository = Trust::from(wanted).open(store::open(&location, &web)?)?;
     let image = repository.image(&wanted.image)?;
+    trust::tell(&image, sink);
     let disk = pick_disk(&image, wanted.disk)?;
     let target = choose_target(&plan.target, sink)?;
     refuse_again(&repository, &image, disk, &target)?;

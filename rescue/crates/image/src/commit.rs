@@ -1,10 +1,10 @@
-//! The last step of writing an image: the manifest.
+//! The last step of writing an image: its signature, and the manifest.
 
 use crate::objects::pack_name;
 use crate::pack::check_end;
 use crate::repository::Image;
 use crate::session::{Session, Stats, StoredRegion};
-use crate::{Error, Manifest, Repository, Result};
+use crate::{Error, Manifest, Repository, Result, SecretKey, Signed, Timestamp};
 
 /// The listing for servers that cannot list: names of all manifests.
 const LISTING: &str = "snap/index.json";
@@ -53,12 +53,36 @@ impl Stored {
     /// store's own.
     pub fn commit(self, manifest: Manifest) -> Result<Image> {
         let bytes = manifest.to_bytes()?;
+        self.put(manifest, &bytes, Signed::No)
+    }
+
+    /// As [`Stored::commit`], and signed with `key` at the moment `now`.
+    ///
+    /// # Errors
+    /// As [`Stored::commit`].
+    pub fn commit_signed(
+        self,
+        manifest: Manifest,
+        key: &SecretKey,
+        now: Timestamp,
+    ) -> Result<Image> {
+        let bytes = manifest.to_bytes()?;
+        let signature = key.for_manifest(&manifest.id, &bytes, now)?;
+        // First the signature: an image that is to be signed is never there
+        // without it. A signature without a manifest is nothing.
+        let name = manifest.id.signature_name();
+        self.repository.store().put(&name, signature.as_bytes())?;
+        self.put(manifest, &bytes, Signed::Unchecked(key.public().id()))
+    }
+
+    fn put(self, manifest: Manifest, bytes: &[u8], signed: Signed) -> Result<Image> {
         let store = self.repository.store();
-        store.put(&manifest.id.object_name(), &bytes)?;
+        store.put(&manifest.id.object_name(), bytes)?;
         write_listing(&self.repository)?;
         Ok(Image {
             id: manifest.id.clone(),
             manifest,
+            signed,
             passed_over: Vec::new(),
         })
     }

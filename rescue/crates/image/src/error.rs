@@ -1,5 +1,7 @@
 //! What can go wrong with a repository.
 
+use crate::{Distrust, ImageId, KeyId};
+
 /// A [`std::result::Result`] with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -89,6 +91,25 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Keys are trusted, and none of them vouches for this image.
+    #[error("image {image} is not to be trusted: {why}; {}", .why.advice())]
+    Untrusted {
+        /// Which image.
+        image: ImageId,
+        /// Why not.
+        why: Distrust,
+    },
+    /// There is a signature in the way.
+    #[error(
+        "image {image} is signed already, {}: --replace puts a new signature in its place",
+        signed_by(.signer)
+    )]
+    SignedAlready {
+        /// Which image.
+        image: ImageId,
+        /// Who signed it, when that can be read.
+        signer: Option<KeyId>,
+    },
     /// The compressor failed, which only a lack of memory explains.
     #[error("zstd failed while {action}")]
     Zstd {
@@ -154,6 +175,13 @@ impl Error {
     #[must_use]
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. } | Self::Missing { .. })
+    }
+}
+
+fn signed_by(signer: &Option<KeyId>) -> String {
+    match signer {
+        Some(key) => format!("by key {key}"),
+        None => "by something that cannot be read".to_owned(),
     }
 }
 

@@ -8,7 +8,8 @@ use store::{MemoryStore, Store};
 use crate::check_pack::check_pack;
 use crate::map::{PageBuilder, Root, parse_page};
 use crate::objects::{PackKind, pack_name};
-use crate::{Decoder, ImageId, Manifest, PackId, RepoId, Timestamp};
+use crate::signature::Signature;
+use crate::{Decoder, ImageId, Manifest, PackId, PublicKey, RepoId, SecretKey, Timestamp};
 
 /// Parses a map page of `len` bytes; a page that parses is written and parsed
 /// again, to the same entries.
@@ -56,5 +57,22 @@ pub fn manifest(body: &[u8]) {
             .to_bytes()
             .and_then(|b| Manifest::from_bytes(&id, &b));
         assert_eq!(again.ok(), Some(manifest));
+    }
+}
+
+/// Reads any bytes as a signature and as both kinds of key; what is read is
+/// written and read again, to the same.
+pub fn signature(bytes: &[u8]) {
+    if let Ok(signature) = Signature::parse(bytes) {
+        let again = Signature::parse(signature.to_text().as_bytes());
+        assert_eq!(again, Ok(signature));
+    }
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(key) = PublicKey::parse(&text) {
+        assert_eq!(PublicKey::parse(&key.to_text()), Ok(key));
+    }
+    if let Ok(key) = SecretKey::parse(&text) {
+        let again = SecretKey::parse(&key.to_text());
+        assert_eq!(again.ok().map(|k| k.to_text()), Some(key.to_text()));
     }
 }

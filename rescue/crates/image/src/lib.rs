@@ -12,6 +12,8 @@
 //!   own checksum covers, link by link, every byte of the image.
 //! * Maps carry locators (pack, offset, length): reading an image needs no
 //!   index. The index only serves deduplication and can always be rebuilt.
+//! * A signature beside the manifest says who vouches for all of it
+//!   ([`SecretKey`], [`TrustedKeys`]).
 //!
 //! Start at [`Repository`] to read, at [`Session`] to write.
 //!
@@ -40,6 +42,7 @@ mod record;
 mod repository;
 mod seal;
 mod session;
+mod signature;
 mod system;
 mod tables;
 mod time;
@@ -67,6 +70,9 @@ pub use record::{
 pub use repository::{Image, ImageState, ImageSummary, Repository};
 pub use seal::FORMAT;
 pub use session::{Session, Stats, StoredRegion};
+pub use signature::{
+    BadText, Distrust, Existing, KeyError, KeyId, PublicKey, SecretKey, Signed, TrustedKeys,
+};
 pub use system::{IdentityKey, NoKey, System};
 pub use time::{ParseTimestampError, Timestamp};
 pub use verify::{CheckReport, Fault, Scope};

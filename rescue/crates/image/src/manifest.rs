@@ -50,6 +50,13 @@ impl ImageId {
         format!("{FOLDER}{}{SUFFIX}", self.0)
     }
 
+    /// The name of its signature in the store: beside the manifest, where
+    /// `minisign -V -m` looks for it.
+    #[must_use]
+    pub fn signature_name(&self) -> String {
+        format!("{}.minisig", self.object_name())
+    }
+
     /// The id in an object's name; `None` when it is no manifest's.
     #[must_use]
     pub fn of_object(name: &str) -> Option<Self> {

@@ -9,8 +9,8 @@ use crate::config::{CONFIG, Config, MAX_CONFIG};
 use crate::manifest::MAX_MANIFEST;
 use crate::objects::{PackKind, pack_name};
 use crate::{
-    DiskImage, DiskReader, Error, ImageId, Manifest, PackId, Region, RegionMap, Result, Timestamp,
-    seal,
+    DiskImage, DiskReader, Distrust, Error, ImageId, Manifest, PackId, Region, RegionMap, Result,
+    Signed, Timestamp, TrustedKeys, seal,
 };
 
 /// A repository that was opened. Cheap to clone.
@@ -18,6 +18,7 @@ use crate::{
 pub struct Repository {
     store: Arc<dyn Store>,
     config: Arc<Config>,
+    trusted: Option<TrustedKeys>,
 }
 
 impl std::fmt::Debug for Repository {
@@ -25,6 +26,7 @@ impl std::fmt::Debug for Repository {
         f.debug_struct("Repository")
             .field("location", &self.store.location())
             .field("config", &self.config)
+            .field("trusted", &self.trusted)
             .finish()
     }
 }
@@ -36,6 +38,8 @@ pub struct Image {
     pub id: ImageId,
     /// What it consists of.
     pub manifest: Manifest,
+    /// Who vouches for it. Where keys are trusted, one of them does.
+    pub signed: Signed,
     /// Newer images that cannot be read and may have been meant, when this
     /// one was found by its name: tell the operator.
     pub passed_over: Vec<ImageId>,
@@ -71,6 +75,9 @@ pub enum ImageState {
         size: u64,
         /// Bytes of all disks stored as data.
         data_bytes: u64,
+        /// Who vouches for it; where keys are trusted and none of them does,
+        /// why it cannot be restored.
+        signed: std::result::Result<Signed, Distrust>,
     },
     /// The manifest cannot be used: damaged, or of a newer version.
     Unreadable {
@@ -105,6 +112,7 @@ impl Repository {
         let repository = Self {
             store,
             config: Arc::new(config),
+            trusted: None,
         };
         write_listing(&repository)?;
         Ok(repository)
@@ -130,7 +138,24 @@ impl Repository {
         Ok(Self {
             store,
             config: Arc::new(config),
+            trusted: None,
         })
+    }
+
+    /// The same, but from now on only images count that one of `keys` signed:
+    /// any other is [`Error::Untrusted`].
+    #[must_use]
+    pub fn trusting(self, keys: TrustedKeys) -> Self {
+        Self {
+            trusted: Some(keys),
+            ..self
+        }
+    }
+
+    /// The keys of which one must have signed an image.
+    #[must_use]
+    pub fn trusted(&self) -> Option<&TrustedKeys> {
+        self.trusted.as_ref()
     }
 
     /// Where it is, for messages.
@@ -177,8 +202,9 @@ impl Repository {
     }
 
     fn summary(&self, id: ImageId) -> Result<ImageSummary> {
-        let state = match self.load(&id) {
-            Ok(Image { manifest, .. }) => ImageState::Readable {
+        let state = match self.read(&id) {
+            Ok((manifest, bytes)) => ImageState::Readable {
+                signed: self.vouched(&id, &bytes),
                 created: manifest.created,
                 hostname: manifest.machine.hostname.clone(),
                 machine: Box::new(manifest.machine.clone()),
@@ -196,22 +222,43 @@ impl Repository {
         Ok(ImageSummary { id, state })
     }
 
-    /// The image with exactly this id.
-    ///
-    /// # Errors
-    /// [`Error::Missing`], [`Error::Damaged`], [`Error::Newer`], or the
-    /// store's own.
-    pub fn load(&self, id: &ImageId) -> Result<Image> {
+    /// As [`Repository::signed`], for a list: one signature that cannot be had
+    /// does not hide the other images.
+    fn vouched(&self, id: &ImageId, bytes: &[u8]) -> std::result::Result<Signed, Distrust> {
+        self.signed(id, bytes).map_err(|error| match error {
+            Error::Untrusted { why, .. } => why,
+            other => Distrust::Unreadable {
+                reason: other.to_string(),
+            },
+        })
+    }
+
+    /// The manifest, whoever signed it, and its bytes.
+    fn read(&self, id: &ImageId) -> Result<(Manifest, Vec<u8>)> {
         let bytes = self
             .store
             .get(&id.object_name(), MAX_MANIFEST)
             .map_err(Error::required)?;
-        let manifest = Manifest::from_bytes(id, &bytes)?;
+        Ok((Manifest::from_bytes(id, &bytes)?, bytes))
+    }
+
+    fn vouched_image(&self, id: &ImageId, manifest: Manifest, bytes: &[u8]) -> Result<Image> {
         Ok(Image {
             id: id.clone(),
+            signed: self.signed(id, bytes)?,
             manifest,
             passed_over: Vec::new(),
         })
+    }
+
+    /// The image with exactly this id.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Damaged`], [`Error::Newer`],
+    /// [`Error::Untrusted`], or the store's own.
+    pub fn load(&self, id: &ImageId) -> Result<Image> {
+        let (manifest, bytes) = self.read(id)?;
+        self.vouched_image(id, manifest, &bytes)
     }
 
     /// The image an operator means: "latest", an id or the unique beginning
@@ -219,8 +266,8 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::NoSuchImage`], [`Error::AmbiguousImage`], and those of
-    /// [`Repository::load`]: the newest image being damaged is an error, not
-    /// a reason to take an older one.
+    /// [`Repository::load`]: the newest image being damaged, or signed by
+    /// nobody who is trusted, is an error, not a reason to take an older one.
     pub fn image(&self, wanted: &str) -> Result<Image> {
         let ids = self.ids()?;
         if wanted == "latest" {
@@ -252,8 +299,9 @@ impl Repository {
     fn newest_named(&self, ids: &[ImageId], name: &str) -> Result<Option<Image>> {
         let mut passed_over = Vec::new();
         for id in ids.iter().rev() {
-            match self.load(id) {
-                Ok(mut image) if image.manifest.name == name => {
+            match self.read(id) {
+                Ok((manifest, bytes)) if manifest.name == name => {
+                    let mut image = self.vouched_image(id, manifest, &bytes)?;
                     image.passed_over = passed_over;
                     return Ok(Some(image));
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use disk::{Extent, SectorSize};
 use image::{
     BLOCK, ChunkEncoder, Chunker, Config, DiskImage, Image, ImageId, Machine, Manifest, Piece,
-    Prepared, Region, RegionKind, Repository, Session, Stats, TableKind, Timestamp,
+    Prepared, Region, RegionKind, Repository, Session, Stats, Stored, TableKind, Timestamp,
 };
 use store::{MemoryStore, Store};
 
@@ -48,6 +48,18 @@ pub fn capture(
     number: u32,
     parts: &[Part<'_>],
 ) -> (Image, Stats) {
+    let (stored, manifest) = prepare(repository, name, number, parts);
+    let stats = stored.stats;
+    (stored.commit(manifest).unwrap(), stats)
+}
+
+/// As [`capture`], up to the last step.
+pub fn prepare(
+    repository: &Repository,
+    name: &str,
+    number: u32,
+    parts: &[Part<'_>],
+) -> (Stored, Manifest) {
     let mut session = Session::begin(repository).unwrap();
     let known = session.known();
     let mut encoder = ChunkEncoder::new().unwrap();
@@ -59,7 +71,6 @@ pub fn capture(
         }
     }
     let stored = session.finish().unwrap();
-    let stats = stored.stats;
     let mut start = 0;
     let mut regions = Vec::new();
     for region in &stored.regions {
@@ -101,7 +112,7 @@ pub fn capture(
             regions,
         }],
     };
-    (stored.commit(manifest).unwrap(), stats)
+    (stored, manifest)
 }
 
 /// Bytes that zstd cannot shrink and that differ by `seed`.

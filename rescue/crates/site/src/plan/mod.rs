@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 pub mod address;
+pub mod key;
 pub mod pem;
 pub mod place;
 pub mod secret;
@@ -10,6 +11,7 @@ pub mod share;
 pub mod size;
 
 pub use address::Address;
+pub use key::{Key, Keys};
 pub use pem::Pem;
 pub use place::Place;
 pub use secret::Secret;
@@ -63,6 +65,9 @@ pub struct Restore {
     pub client_cert: Option<Pem>,
     /// Its key.
     pub client_key: Option<Pem>,
+    /// Only images that one of these keys signed count: the text of a public
+    /// key, or the path of its file, or a list of them.
+    pub trust_key: Option<Keys>,
     /// "latest", a name, or an id.
     #[serde(default = "latest")]
     pub image: String,
