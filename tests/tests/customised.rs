@@ -118,7 +118,9 @@ fn vm_a_customised_medium_starts_with_secure_boot_and_a_damaged_area_is_not_obey
     ensure!(origin.contains("site area"), "{plan}");
     let end = vm.wait_event("the outcome", LIMIT, outcome())?;
     ensure!(end["event"] == "done", "{end}");
-    let clock = vm.wait_event("the clock", LIMIT, fact("clock"))?;
+    let (events, mut is_clock) = (vm.events(), fact("clock"));
+    let clock = events.iter().rfind(|event| is_clock(event));
+    let clock = clock.context("nobody asked for the time")?;
     let behind = clock["value"]["was_behind"].as_i64().context("no time")?;
     ensure!(behind < -10 * 365 * 86_400 && time.asked() > 0, "{clock}");
     ensure!(
