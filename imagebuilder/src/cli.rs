@@ -67,6 +67,11 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) module_list: Option<PathBuf>,
 
+    /// Folders laid out as /lib/firmware: of the files in them the medium takes
+    /// those that its modules ask for (scripts/firmware fetches packages)
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub(crate) firmware: Vec<PathBuf>,
+
     /// A configuration to put on the medium as /rescue.toml
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

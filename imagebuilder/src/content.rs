@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use initramfs::{Level, MediumInfo};
+use initramfs::{Firmware, Level, MediumInfo};
 
 use crate::cli::BuildArgs;
 use crate::images::Images;
@@ -25,8 +25,10 @@ pub(crate) struct Content {
     pub(crate) absent_modules: Vec<String>,
     /// Soft dependencies that name nothing.
     pub(crate) unresolved_softdeps: Vec<String>,
-    /// Firmware files that modules may ask for and the medium lacks.
-    pub(crate) missing_firmware: usize,
+    /// Firmware files that modules may ask for: those that the medium has.
+    pub(crate) firmware: Vec<String>,
+    /// And those that it lacks.
+    pub(crate) missing_firmware: Vec<String>,
 }
 
 impl Content {
@@ -38,12 +40,15 @@ impl Content {
         step("choosing kernel modules");
         let time = args.source_date_epoch;
         let drivers = layers::drivers(&parts, args.module_list.as_deref(), time)?;
-        let medium = describe(&parts, &drivers, images)?;
+        let firmware = layers::firmware(&drivers, &args.firmware)?;
+        let hashes = hashes(&parts, &drivers, &firmware, images, time)?;
+        let medium = describe(&parts, hashes);
         step("packing the initramfs");
         let mut layers = vec![
             layers::base(&parts.rescue.bytes, &medium, &drivers, time, level)?,
             drivers.pack(time, args.level)?,
         ];
+        layers.extend(layers::pack_firmware(&firmware, time, args.level)?);
         layers.extend(layers::tools(&parts, time, args.level)?);
         layers.push(layers::site(args.site_area, time)?);
         Ok(Self {
@@ -52,7 +57,8 @@ impl Content {
             modules: drivers.classes,
             absent_modules: drivers.absent,
             unresolved_softdeps: drivers.unresolved,
-            missing_firmware: drivers.firmware,
+            firmware: firmware.found,
+            missing_firmware: firmware.missing,
             parts,
         })
     }
@@ -101,27 +107,42 @@ pub(crate) fn step(what: &str) {
     eprintln!("imagebuilder: {what}");
 }
 
-/// The medium's description; its volume id follows from what it is built
-/// from, so that two different media are never taken for one another.
-fn describe(parts: &Parts, drivers: &Drivers, images: Option<&Images>) -> Result<MediumInfo> {
+/// Name and SHA-256 of everything that the medium is built from.
+fn hashes(
+    parts: &Parts,
+    drivers: &Drivers,
+    firmware: &Firmware,
+    images: Option<&Images>,
+    time: u32,
+) -> Result<BTreeMap<String, String>> {
     let mut built_from = parts.hashes();
     built_from.insert("drivers".to_owned(), drivers.sha256.clone());
+    if !firmware.found.is_empty() {
+        let hash = sha256(&firmware.tree.to_cpio(time)?);
+        built_from.insert("firmware".to_owned(), hash);
+    }
     if let Some(images) = images {
         built_from.insert("images".to_owned(), images.sha256()?);
     }
+    Ok(built_from)
+}
+
+/// The medium's description; its volume id follows from what it is built
+/// from, so that two different media are never taken for one another.
+fn describe(parts: &Parts, built_from: BTreeMap<String, String>) -> MediumInfo {
     let all: String = built_from
         .iter()
         .map(|(name, hash)| format!("{name} {hash}\n"))
         .collect();
     let id: String = sha256(all.as_bytes()).chars().take(8).collect();
     let volume = format!("RESCUE_{}", id.to_uppercase());
-    Ok(MediumInfo {
+    MediumInfo {
         version: MediumInfo::VERSION,
         disk: guid(&volume, "disk"),
         volume,
         built_from,
         rescue: parts.rescue_version.clone(),
-    })
+    }
 }
 
 /// A version 8 (custom) UUID for `what`, that follows from the volume id.

@@ -1,13 +1,13 @@
 //! The initramfs layers of a medium.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use initramfs::{
-    BaseLayer, Class, Closure, DEFAULT_LIST, DEFAULT_TOOLS, Level, MediumInfo, ModuleTree,
-    Selection, Tree, compress, driver_layer, tools_layer, wrap,
+    BaseLayer, Class, Closure, DEFAULT_LIST, DEFAULT_TOOLS, Firmware, Level, MediumInfo,
+    ModuleTree, Selection, Tree, compress, driver_layer, firmware_layer, tools_layer, wrap,
 };
 
 use crate::parts::{Parts, sha256};
@@ -39,8 +39,8 @@ pub(crate) struct Drivers {
     pub(crate) absent: Vec<String>,
     /// Soft dependencies that name nothing, as "module: dependency".
     pub(crate) unresolved: Vec<String>,
-    /// Firmware files that modules may ask for: none is shipped yet.
-    pub(crate) firmware: usize,
+    /// Names of the firmware files that they may ask for.
+    pub(crate) firmware: BTreeSet<String>,
 }
 
 /// Selects the modules of `parts` by the list in the file `list`.
@@ -67,7 +67,7 @@ pub(crate) fn drivers(parts: &Parts, list: Option<&Path>, mtime: u32) -> Result<
         classes: classes(&closure, &content.tree, &parts.kernel_version),
         absent: selection.absent,
         unresolved: closure.unresolved,
-        firmware: content.firmware.len(),
+        firmware: content.firmware.iter().map(|(_, f)| f.clone()).collect(),
         content,
     })
 }
@@ -141,6 +141,29 @@ pub(crate) fn tools(parts: &Parts, mtime: u32, level: u8) -> Result<Option<Layer
         parts.packages.clone(),
     )?;
     mounted("tools", "tools.cpio", &tree, mtime, level).map(Some)
+}
+
+/// The firmware that `drivers` may ask for, as far as `folders` have it.
+pub(crate) fn firmware(drivers: &Drivers, folders: &[PathBuf]) -> Result<Firmware> {
+    let found = firmware_layer(folders, &drivers.firmware).context("gathering firmware")?;
+    if let (Some(first), true) = (folders.first(), found.found.is_empty()) {
+        bail!(
+            "--firmware {}: it has none of the {} files that the medium's modules may ask for, \
+             like {}: name the folder that is laid out as /lib/firmware",
+            first.display(),
+            drivers.firmware.len(),
+            drivers.firmware.first().map_or("", String::as_str)
+        );
+    }
+    Ok(found)
+}
+
+/// The layer with that firmware; none when there is none.
+pub(crate) fn pack_firmware(found: &Firmware, mtime: u32, level: u8) -> Result<Option<Layer>> {
+    if found.found.is_empty() {
+        return Ok(None);
+    }
+    mounted("firmware", "firmware.cpio", &found.tree, mtime, level).map(Some)
 }
 
 /// A layer that is mounted, not unpacked: `tree` in a packed file system.

@@ -30,8 +30,10 @@ pub(crate) struct Summary {
     absent_modules: Vec<String>,
     /// Soft dependencies that name nothing.
     unresolved_softdeps: Vec<String>,
-    /// Firmware files that modules may ask for and the medium lacks.
-    missing_firmware: usize,
+    /// Firmware files that modules may ask for: those that the medium has.
+    firmware: Vec<String>,
+    /// And those that it lacks.
+    missing_firmware: Vec<String>,
     /// The repository that it carries.
     images: Option<images::Size>,
     seconds: f64,
@@ -87,7 +89,8 @@ impl Summary {
                 .collect(),
             absent_modules: content.absent_modules.clone(),
             unresolved_softdeps: content.unresolved_softdeps.clone(),
-            missing_firmware: content.missing_firmware,
+            firmware: content.firmware.clone(),
+            missing_firmware: content.missing_firmware.clone(),
             images: None,
             seconds: started.elapsed().as_secs_f64(),
         }
@@ -140,7 +143,7 @@ fn text(summary: &Summary) -> String {
          Layers\n{layers}\
          Modules, unpacked\n{modules}\
          Not in this kernel: {absent}\n\
-         Firmware: none on the medium; its modules may ask for {firmware} files\n\
+         Firmware: {firmware} of the {wanted} files that the modules may ask for\n\
          {images}SHA-256 {sha256}\n",
         file = summary.file,
         size = disk::human_bytes(summary.size),
@@ -155,7 +158,14 @@ fn text(summary: &Summary) -> String {
         } else {
             &absent
         },
-        firmware = summary.missing_firmware,
+        firmware = match summary.firmware.len() {
+            0 => "none".to_owned(),
+            found => found.to_string(),
+        },
+        wanted = summary
+            .firmware
+            .len()
+            .saturating_add(summary.missing_firmware.len()),
         images = summary
             .images
             .as_ref()

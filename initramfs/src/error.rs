@@ -44,6 +44,16 @@ pub enum Error {
         /// What is there.
         found: String,
     },
+    /// A firmware file that is a link to somewhere else.
+    #[error(
+        "{} leads out of its folder, to {}: put the file itself there", path.display(), file.display()
+    )]
+    OutsideFirmware {
+        /// The name that was asked for.
+        path: PathBuf,
+        /// Where it leads.
+        file: PathBuf,
+    },
     /// Compression or decompression failed.
     #[error("{action}")]
     Codec {

@@ -18,6 +18,7 @@ mod compress;
 mod cpio;
 pub mod elf;
 mod error;
+mod firmware;
 mod kmod;
 mod tools;
 mod tree;
@@ -26,6 +27,7 @@ pub use base::{BaseLayer, MediumInfo, wrap};
 pub use compress::{Level, compress, join};
 pub use cpio::{Entry, EntryKind, locate, read_archives};
 pub use error::{Error, Result};
+pub use firmware::{Firmware, firmware_layer};
 pub use kmod::{
     AbsentIndex, AbsentModule, Class, Closure, DEFAULT_LIST, Drivers, ExtraModules, LoadedModule,
     ModuleIndex, ModuleName, ModuleRecord, ModuleTree, Selection, SoftDep, driver_layer,

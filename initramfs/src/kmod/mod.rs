@@ -16,7 +16,7 @@ mod list;
 mod modinfo;
 mod names;
 mod tree;
-mod unpack;
+pub(crate) mod unpack;
 
 pub use absent::{AbsentIndex, AbsentModule};
 pub use closure::{Closure, LoadedModule};

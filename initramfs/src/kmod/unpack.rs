@@ -1,4 +1,5 @@
-//! Module files as they lie on disk: plain, or compressed by the distribution.
+//! Module and firmware files as they lie on disk: plain, or compressed by the
+//! distribution.
 
 use std::fs;
 use std::io::{self, Read};
@@ -10,8 +11,8 @@ use crate::{Error, Result};
 /// No module comes near; a damaged file must not fill memory.
 const MODULE_CAP: u64 = 256 << 20;
 
-/// The module at `path`, unpacked.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+/// The file at `path`, unpacked.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let packed = fs::read(path).map_err(|source| Error::Read {
         path: path.to_owned(),
         source,
