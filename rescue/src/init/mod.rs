@@ -30,6 +30,7 @@ pub mod modprobe;
 pub mod modules;
 pub mod mounts;
 pub mod network;
+pub mod place_forms;
 pub mod places;
 mod plans;
 pub mod port;
