@@ -24,6 +24,7 @@ pub mod devices;
 pub mod dhcp;
 mod firmware;
 mod grow;
+pub mod iscsi;
 mod kernel_log;
 pub mod layers;
 pub mod modprobe;

@@ -1,9 +1,10 @@
-//! Forms for repositories on file servers: what the operator fills in, and the
+//! Forms for repositories on servers: what the operator fills in, and the
 //! place it names.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 
+use ::site::plan::lun::{Initiator, Lun, is_target};
 use ::site::plan::secret::Secret;
 use ::site::plan::share::{Nfs, Server, Smb, User};
 use anyhow::{Context, bail, ensure};
@@ -13,11 +14,12 @@ use crate::unattended::Place;
 
 const NFS: &str = "nfs";
 const SMB: &str = "smb";
+const ISCSI: &str = "iscsi";
 
 /// Every form, in the order of the menu.
 #[must_use]
 pub fn forms() -> Vec<Form> {
-    vec![nfs_form(), smb_form()]
+    vec![nfs_form(), smb_form(), iscsi_form()]
 }
 
 fn nfs_form() -> Form {
@@ -55,6 +57,28 @@ fn smb_form() -> Form {
     }
 }
 
+fn iscsi_form() -> Form {
+    Form {
+        id: ISCSI,
+        offer: "A disk of an iSCSI server".to_owned(),
+        heading: "Which disk of which server? Target and number may stay empty where the server \
+                  has one only; the user, where it asks for none."
+            .to_owned(),
+        fields: vec![
+            server(),
+            Field::text("target", "Target, as iqn.2025-01.org.example:a", ""),
+            Field::text("number", "Number of the disk (LUN)", ""),
+            Field::text("folder", "Folder on the disk", ""),
+            Field::text("user", "User (CHAP)", ""),
+            Field::secret("password", "Password"),
+        ],
+        help: "The server is a name or an address; a port goes behind it: server:3260. Where a \
+               target is left empty and the server has several, they are shown. The disk's file \
+               system is only read, and nothing is written to the disk."
+            .to_owned(),
+    }
+}
+
 fn server() -> Field {
     Field::text("server", "Server, by name or address", "")
 }
@@ -67,6 +91,11 @@ pub fn place(id: &str, values: &[String]) -> anyhow::Result<Place> {
     let place = match (id, values) {
         (NFS, [server, folder]) => Place::Nfs(nfs(server, folder)?),
         (SMB, [server, share, user, password]) => Place::Smb(smb(server, share, user, password)?),
+        (ISCSI, [server, target, number, folder, user, password]) => {
+            let lun = lun(server, target, number, folder)?;
+            let user = parse_initiator(user, password)?;
+            Place::Iscsi(Lun { user, ..lun })
+        }
         _ => bail!("there is no form {id:?} with {} fields", values.len()),
     };
     // What the places of plans may not hold is refused here, too.
@@ -96,6 +125,46 @@ fn smb(server: &str, share: &str, user: &str, password: &str) -> anyhow::Result<
         share: share.to_owned(),
         folder: PathBuf::from(folder),
     })
+}
+
+fn lun(server: &str, target: &str, number: &str, folder: &str) -> anyhow::Result<Lun> {
+    let server = parse_server(server)?;
+    let (target, number) = (target.trim(), number.trim());
+    let target = Some(target).filter(|target| !target.is_empty());
+    if let Some(name) = target {
+        ensure!(
+            is_target(name),
+            "{name:?} is no target: its name begins with \"iqn.\", \"eui.\" or \"naa.\" and has \
+             letters, digits, \"-\", \".\" and \":\""
+        );
+    }
+    let number = match number {
+        "" => None,
+        digits => Some(digits.parse::<u32>().ok().map(u64::from).with_context(|| {
+            format!("{digits:?} is no number of a disk: it is 0, 1, 2 and so on")
+        })?),
+    };
+    stays_inside(folder, "the disk")?;
+    Ok(Lun {
+        user: None,
+        server,
+        target: target.map(str::to_owned),
+        number,
+        folder: PathBuf::from(folder.trim().trim_matches('/')),
+    })
+}
+
+fn parse_initiator(name: &str, password: &str) -> anyhow::Result<Option<Initiator>> {
+    let name = name.trim();
+    match (name.is_empty(), password.is_empty()) {
+        (true, true) => Ok(None),
+        (true, false) => bail!("there is a password and no user: whose is it?"),
+        (false, true) => bail!("there is a user and no password: iSCSI needs both"),
+        (false, false) => Ok(Some(Initiator {
+            name: name.to_owned(),
+            password: Secret::new(password),
+        })),
+    }
 }
 
 /// "user", "DOMAIN\user", or nothing for a guest.
@@ -172,6 +241,17 @@ mod tests {
                 &["nas", "\\backup\\web\\1", "W\\joe", "a:b@c"],
                 "smb://W;joe:a%3Ab%40c@nas/backup/web/1",
             ),
+            (ISCSI, &["nas", "", "", "", "", ""], "iscsi://nas"),
+            (
+                ISCSI,
+                &["nas", "iqn.a:b", "2", "/2024/", "joe", "a:b"],
+                "iscsi://joe:a%3Ab@nas/iqn.a:b/2/2024",
+            ),
+            (
+                ISCSI,
+                &["nas", "iqn.a:b", "", "2024", "", ""],
+                "iscsi://nas/iqn.a:b/%32024",
+            ),
         ] {
             assert_eq!(filled(id, values).unwrap(), expected);
         }
@@ -188,6 +268,15 @@ mod tests {
             (SMB, &["nas", "s/../..", "", ""], "leads out of the share"),
             (SMB, &["nas", "s", "", "pw"], "whose is it?"),
             (SMB, &["nas", "s", "W\\", "pw"], "a domain and no user"),
+            (ISCSI, &["nas", "nas", "", "", "", ""], "is no target"),
+            (ISCSI, &["nas", "", "one", "", "", ""], "is no number"),
+            (
+                ISCSI,
+                &["nas", "", "", "..", "", ""],
+                "leads out of the disk",
+            ),
+            (ISCSI, &["nas", "", "", "", "joe", ""], "needs both"),
+            (ISCSI, &["nas", "", "", "", "", "pw"], "whose is it?"),
             ("other", &[], "there is no form"),
         ] {
             let error = filled(id, values).unwrap_err().to_string();
@@ -199,7 +288,11 @@ mod tests {
     #[test]
     fn every_form_leads_to_a_place() {
         for form in forms() {
-            let values = vec!["1".to_owned(); form.fields.len()];
+            let value = |field: &Field| match field.name {
+                "target" => "iqn.a".to_owned(),
+                _ => "1".to_owned(),
+            };
+            let values: Vec<String> = form.fields.iter().map(value).collect();
             assert!(place(form.id, &values).is_ok(), "{}", form.id);
         }
     }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 pub mod address;
+pub mod lun;
 pub mod pem;
 pub mod place;
 pub mod secret;
