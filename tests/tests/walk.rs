@@ -51,7 +51,7 @@ const CHOOSING: &[Step<'_>] = &[
         key: "",
     },
     Step {
-        text: "Repositories on disks and sticks are found by themselves. Others have an address.",
+        text: "Repositories on disks and sticks are found by themselves. Others have an address, or a form to fill in.",
         question: "repository",
         shows: &["/backup on vda (ext4, labelled BACKUPS)"],
         types: "",

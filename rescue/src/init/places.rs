@@ -11,6 +11,7 @@ use serde::Deserialize;
 use sys::mount::Access;
 
 use super::clock;
+use super::iscsi;
 use super::network::{self, Network};
 use super::shares;
 use super::state::Board;
@@ -79,7 +80,7 @@ pub fn medium_volumes(volumes: &[Volume]) -> Vec<&Volume> {
 }
 
 /// Whether `name` ("sdb3", "mmcblk0p3") is a partition of `disk`.
-fn is_partition(name: &str, disk: &str) -> bool {
+pub(super) fn is_partition(name: &str, disk: &str) -> bool {
     let Some(rest) = name.strip_prefix(disk) else {
         return false;
     };
@@ -111,6 +112,10 @@ pub fn resolve(place: &Place) -> anyhow::Result<String> {
         Place::Smb(smb) => {
             wait_for_network()?;
             Ok(shares::smb(smb, Access::ReadOnly)?.display().to_string())
+        }
+        Place::Iscsi(lun) => {
+            wait_for_network()?;
+            iscsi::folder(lun)
         }
         Place::Uuid { uuid, folder } => on_uuid(uuid, folder),
         Place::Http(address) => {
@@ -154,14 +159,7 @@ fn on_label(label: &str, folder: &Path) -> anyhow::Result<String> {
     if found.is_empty() {
         bail!("no file system labelled {label} was found: attach the disk that has it");
     }
-    let mut folders = Vec::new();
-    for volume in &found {
-        let path = volumes::mount(volume)?.join(folder);
-        if path.is_dir() {
-            folders.push(path);
-        }
-    }
-    match folders.as_slice() {
+    match folders_in(&found, folder)?.as_slice() {
         [one] => Ok(one.display().to_string()),
         [] => bail!(
             "there is no folder /{} on {}",
@@ -176,7 +174,19 @@ fn on_label(label: &str, folder: &Path) -> anyhow::Result<String> {
     }
 }
 
-fn names(volumes: &[Volume]) -> String {
+/// Mounts `volumes`; where `folder` is in them.
+pub(super) fn folders_in(volumes: &[Volume], folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for volume in volumes {
+        let path = volumes::mount(volume)?.join(folder);
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    Ok(folders)
+}
+
+pub(super) fn names(volumes: &[Volume]) -> String {
     let names: Vec<String> = volumes.iter().map(Volume::describe).collect();
     names.join(" and ")
 }

@@ -128,6 +128,12 @@ fn answers(address: IpAddr, port: u16) -> bool {
 
 /// The first address of `server` that accepts connections.
 pub(super) fn reach(server: &Server, usual_port: u16) -> anyhow::Result<IpAddr> {
+    let stream = connect(server, usual_port)?;
+    Ok(stream.peer_addr().context("asking who answered")?.ip())
+}
+
+/// A connection to the first address of `server` that accepts one.
+pub(super) fn connect(server: &Server, usual_port: u16) -> anyhow::Result<TcpStream> {
     let port = server.port.unwrap_or(usual_port);
     let found = (server.host.as_str(), port).to_socket_addrs();
     let found: Vec<SocketAddr> = match found {
@@ -141,7 +147,7 @@ pub(super) fn reach(server: &Server, usual_port: u16) -> anyhow::Result<IpAddr> 
     let mut problems = Vec::new();
     for address in found {
         match TcpStream::connect_timeout(&address, CONNECT) {
-            Ok(_) => return Ok(address.ip()),
+            Ok(stream) => return Ok(stream),
             Err(error) => problems.push(format!("{address}: {error}")),
         }
     }

@@ -364,6 +364,7 @@ impl Supervisor {
         self.farewell();
         let _ = sys::process::end_all(false);
         super::volumes::release_all();
+        super::iscsi::log_out_all();
         if let Some(port) = self.port.take() {
             port.finish(FAREWELL);
         }

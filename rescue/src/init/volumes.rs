@@ -243,6 +243,16 @@ pub fn release_others(kept: &Path) {
     }
 }
 
+/// Takes whatever is mounted of a disk out of sight: it does not answer any more.
+pub(super) fn give_up(disk: &str) {
+    for target in mounted_below(Path::new(MOUNTS)) {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        if name == disk || super::places::is_partition(&name, disk) {
+            let _ = sys::mount::detach(&target);
+        }
+    }
+}
+
 fn mounted_below(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries

@@ -12,6 +12,7 @@ use store::{Silence, Web};
 use super::clock;
 use super::devices::{self, Devices};
 use super::network::{self, Network};
+use super::place_forms;
 use super::places;
 use super::plans::Known;
 use super::port::Both;
@@ -183,15 +184,15 @@ impl World for Here<'_> {
     }
 
     fn place_forms(&mut self) -> Vec<Form> {
-        Vec::new()
+        place_forms::forms()
     }
 
     fn network_forms(&mut self) -> Vec<Form> {
         Vec::new()
     }
 
-    fn submit(&mut self, form: &Form, _values: &[String]) -> anyhow::Result<Filled> {
-        anyhow::bail!("there is no form {:?}", form.id)
+    fn submit(&mut self, form: &Form, values: &[String]) -> anyhow::Result<Filled> {
+        Ok(Filled::Place(place_forms::place(form.id, values)?.reveal()))
     }
 
     fn images(&mut self, location: &str) -> anyhow::Result<Vec<ImageLine>> {

@@ -22,6 +22,7 @@ mod ioctl {
     ioctl_read!(blkgetsize64, 0x12, 114, u64);
     ioctl_read_bad!(blksszget, request_code_none!(0x12, 104), i32);
     ioctl_read_bad!(blkpbszget, request_code_none!(0x12, 123), u32);
+    ioctl_write_ptr_bad!(blkroset, request_code_none!(0x12, 93), i32);
     ioctl_none!(blkrrpart, 0x12, 95);
     ioctl_none!(blkflsbuf, 0x12, 97);
     ioctl_write_ptr_bad!(blkdiscard, request_code_none!(0x12, 119), [u64; 2]);
@@ -139,6 +140,17 @@ pub fn physical_sector(device: &impl AsFd) -> Result<u32> {
 pub fn reread_table(device: &impl AsFd) -> Result<()> {
     // SAFETY: the request takes no argument and the descriptor is open.
     unsafe { ioctl::blkrrpart(device.as_fd().as_raw_fd()) }?;
+    Ok(())
+}
+
+/// Makes the kernel refuse writes to a disk and its partitions (`BLKROSET`).
+///
+/// # Errors
+/// `EACCES` without `CAP_SYS_ADMIN`, `ENOTTY` when it is no block device.
+pub fn make_read_only(device: &impl AsFd) -> Result<()> {
+    let yes = 1i32;
+    // SAFETY: the descriptor is open, and the kernel reads one int from a live i32.
+    unsafe { ioctl::blkroset(device.as_fd().as_raw_fd(), &raw const yes) }?;
     Ok(())
 }
 

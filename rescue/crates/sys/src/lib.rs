@@ -4,6 +4,7 @@
 
 pub mod block;
 pub mod console;
+pub mod iscsi;
 pub mod loops;
 pub mod module;
 pub mod mount;

@@ -29,6 +29,7 @@ const ADDRESS_HELP: &str = "\
 https://server/folder              on a web server (or http://)
 nfs://server/export/folder         on an NFS server
 smb://user:password@server/share   on a Windows or Samba server
+iscsi://server/TARGET/LUN/folder   on a disk of an iSCSI server
 label:NAME/folder                  on the file system with that label
 uuid:UUID/folder                   on the file system with that UUID
 medium:/folder                     on this medium

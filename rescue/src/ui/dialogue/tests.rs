@@ -16,6 +16,8 @@ pub(in crate::ui) struct Fake {
     pub(in crate::ui) restored: Vec<Choice>,
     /// What is found by each look for a plan.
     pub(in crate::ui) plans: VecDeque<Option<&'static str>>,
+    /// Ways to repositories.
+    pub(in crate::ui) place_forms: Vec<Form>,
     /// What was filled in.
     pub(in crate::ui) filled: Vec<Vec<String>>,
     /// An interrupted restore is on the target.
@@ -31,6 +33,7 @@ impl Default for Fake {
             image_disks: 1,
             restored: Vec::new(),
             plans: VecDeque::new(),
+            place_forms: vec![share()],
             filled: Vec::new(),
             resumes: false,
             shells: 0,
@@ -113,7 +116,7 @@ impl World for Fake {
     }
 
     fn place_forms(&mut self) -> Vec<Form> {
-        vec![share()]
+        self.place_forms.clone()
     }
 
     fn network_forms(&mut self) -> Vec<Form> {

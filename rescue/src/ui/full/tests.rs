@@ -198,6 +198,34 @@ fn every_screen_at_132_by_50() {
     snapshots("132x50", (132, 50));
 }
 
+/// The menu that offers the medium's own forms, and each of them.
+fn own_forms(folder: &str, size: (u16, u16)) {
+    let mut world = Fake {
+        place_forms: crate::init::place_forms::forms(),
+        ..Fake::default()
+    };
+    let mut script = vec![keys("1"), Do::Look("offered")];
+    // After the one repository that is found, and "type its address".
+    for (form, number) in world.place_forms.iter().zip(["3", "4", "5"]) {
+        script.extend([keys(number), Do::Look(form.id), keys("\x1b"), Do::Pause]);
+    }
+    let (_, seen) = play(size, &mut world, script);
+    assert_eq!(seen.len(), 1 + world.place_forms.len());
+    for (name, shown) in seen {
+        same_as_in_file(&format!("full/screens/{folder}/place-{name}.txt"), &shown);
+    }
+}
+
+#[test]
+fn the_forms_of_places_at_80_by_24() {
+    own_forms("80x24", (80, 24));
+}
+
+#[test]
+fn the_forms_of_places_at_132_by_50() {
+    own_forms("132x50", (132, 50));
+}
+
 #[test]
 fn a_window_that_is_too_small_says_so_and_nothing_is_lost() {
     let script = vec![

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 pub mod address;
 pub mod key;
+pub mod lun;
 pub mod pem;
 pub mod place;
 pub mod secret;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, de};
 
 use super::address::Address;
+use super::lun::Lun;
 use super::share::{Nfs, Smb};
 
 /// A place a repository may be at.
@@ -34,6 +35,8 @@ pub enum Place {
     Nfs(Nfs),
     /// A folder of an SMB server (Windows, Samba, NAS).
     Smb(Smb),
+    /// A folder on a disk of an iSCSI server.
+    Iscsi(Lun),
     /// A folder of the running system.
     Path(PathBuf),
 }
@@ -42,7 +45,8 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is no place for a repository: write \"https://server/folder\", \"http://server/folder\", \
-     \"nfs://server/export/folder\", \"smb://user@server/share/folder\", \"label:RESCUE/folder\", \
+     \"nfs://server/export/folder\", \"smb://user@server/share/folder\", \
+     \"iscsi://server/TARGET/LUN/folder\", \"label:RESCUE/folder\", \
      \"uuid:UUID/folder\", \"medium:/folder\" or \"/folder\" (%20 stands for a space in addresses of servers)"
 )]
 pub struct NoPlace(String);
@@ -80,6 +84,9 @@ impl FromStr for Place {
         let windows = text.strip_prefix("smb://");
         if let Some(rest) = windows.or_else(|| text.strip_prefix("cifs://")) {
             return Smb::parse(rest).map(Self::Smb).ok_or_else(wrong);
+        }
+        if let Some(rest) = text.strip_prefix("iscsi://") {
+            return Lun::parse(rest).map(Self::Iscsi).ok_or_else(wrong);
         }
         if let Some(rest) = text.strip_prefix("uuid:") {
             let (uuid, folder) = rest.split_once('/').unwrap_or((rest, ""));
@@ -127,6 +134,7 @@ impl Place {
         match self {
             Self::Http(address) => address.clone(),
             Self::Smb(smb) => smb.reveal(),
+            Self::Iscsi(lun) => lun.reveal(),
             other => other.to_string(),
         }
     }
@@ -150,6 +158,7 @@ impl fmt::Display for Place {
             Self::Uuid { uuid, folder } => write!(f, "uuid:{uuid}/{}", folder.display()),
             Self::Nfs(nfs) => nfs.fmt(f),
             Self::Smb(smb) => smb.fmt(f),
+            Self::Iscsi(lun) => lun.fmt(f),
             Self::Medium(folder) => write!(f, "medium:/{}", folder.display()),
             Self::Path(path) => write!(f, "{}", path.display()),
         }
@@ -169,6 +178,7 @@ mod tests {
             "medium:/images",
             "nfs://nas:2049/srv/backup",
             "smb://me@nas/share/web",
+            "iscsi://nas/iqn.2025-01.org.example:backup/1/web",
             "uuid:41f8-33AA/backup",
             "/mnt/backup",
         ] {
@@ -194,6 +204,7 @@ mod tests {
             "medium:../x",
             "nfs://nas",
             "smb://nas/",
+            "iscsi:///iqn.a",
             "uuid:/x",
             "uuid:a_b/x",
         ] {
@@ -206,6 +217,7 @@ mod tests {
         for (given, shown) in [
             ("smb://me:pw@nas/s/f", "smb://me@nas/s/f"),
             ("https://me:pw@h/r", "https://me@h/r"),
+            ("iscsi://me:pw@h/iqn.a/1", "iscsi://me@h/iqn.a/1"),
         ] {
             let place: Place = given.parse().unwrap();
             assert_eq!(
