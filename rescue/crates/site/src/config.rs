@@ -4,8 +4,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::network::Network;
 use crate::plan::Place;
-use crate::text;
+use crate::text::{self, Wrong};
 
 /// The configuration of a medium. Everything may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -17,6 +18,8 @@ pub struct Config {
     pub hostname: Option<Hostname>,
     /// Repositories that are offered besides those found on disks.
     pub repositories: Vec<Place>,
+    /// How this site's network is reached.
+    pub network: Network,
 }
 
 /// Why a file is no configuration.
@@ -38,10 +41,12 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], with the line it is about.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let config: Self = text::read(file, text).map_err(|wrong| ConfigError {
+        let wrong = |wrong: Wrong| ConfigError {
             place: wrong.place,
             what: wrong.what,
-        })?;
+        };
+        let config: Self = text::read(file, text).map_err(wrong)?;
+        config.network.check(file, text).map_err(wrong)?;
         config.check().map_err(|what| ConfigError {
             place: file.to_owned(),
             what,
