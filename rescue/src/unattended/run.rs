@@ -18,6 +18,7 @@ use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
 use crate::init::devices::{self, Devices};
 use crate::init::network::STATE;
+use crate::init::network::settings::{Entries, Given};
 use crate::init::places;
 use crate::init::state::Board;
 use crate::inventory::{self, Disk};
@@ -110,6 +111,9 @@ pub fn afterwards(restore: &Restore, failed: Option<&anyhow::Error>) -> Then {
 /// stopped it.
 pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<String>)> {
     let wanted = &plan.restore;
+    let board = Board::system();
+    Given::change(&board, |given| given.plan = Entries::from(&plan.network))
+        .context("telling how the plan reaches the network")?;
     let location = places::resolve(&wanted.from)
         .with_context(|| format!("looking for the repository {}", wanted.from))?;
     let web = web::Access::from(wanted).web()?;
