@@ -11,6 +11,7 @@ use store::{Silence, Web};
 
 use super::devices::{self, Devices};
 use super::network::{self, Network};
+use super::network_forms;
 use super::places;
 use super::plans::Known;
 use super::port::Both;
@@ -183,11 +184,11 @@ impl World for Here<'_> {
     }
 
     fn network_forms(&mut self) -> Vec<Form> {
-        Vec::new()
+        network_forms::forms(&self.board)
     }
 
-    fn submit(&mut self, form: &Form, _values: &[String]) -> anyhow::Result<Filled> {
-        anyhow::bail!("there is no form {:?}", form.id)
+    fn submit(&mut self, form: &Form, values: &[String]) -> anyhow::Result<Filled> {
+        network_forms::submit(&self.board, form, values)
     }
 
     fn images(&mut self, location: &str) -> anyhow::Result<Vec<ImageLine>> {

@@ -116,7 +116,7 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
         .context("telling how the plan reaches the network")?;
     let location = places::resolve(&wanted.from)
         .with_context(|| format!("looking for the repository {}", wanted.from))?;
-    let web = web::Access::from(wanted).web()?;
+    let web = web::Access::from(plan).web()?;
     let repository = Repository::open(store::open(&location, &web)?)?;
     let image = repository.image(&wanted.image)?;
     let disk = pick_disk(&image, wanted.disk)?;
@@ -184,7 +184,7 @@ pub fn tell_server(
     let machine = this_machine();
     let outcome = json!(Outcome::new(result, &machine, origin, seconds));
     // Certificates that cannot be used stopped the restore already.
-    let web = web::Access::from(&plan.restore).web().unwrap_or_default();
+    let web = web::Access::from(plan).web().unwrap_or_default();
     let problem = match store::post_json(to.url.as_str(), outcome.to_string().as_bytes(), &web) {
         Ok(Answer { status: 200..=299 }) => None,
         Ok(Answer { status }) => Some(format!("it answered {status}")),
