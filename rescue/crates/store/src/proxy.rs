@@ -98,7 +98,8 @@ pub(crate) fn refused(reason: &str) -> Result<String, String> {
     let digits = reason.chars().skip_while(|c| !c.is_ascii_digit());
     let status: String = digits.take_while(char::is_ascii_digit).collect();
     match status.as_str() {
-        "407" => Err(
+        // 401 is not for proxies, but tinyproxy gives it for a wrong password.
+        "401" | "407" => Err(
             "the proxy wants another user and password: http://user:password@proxy:port, with %40 \
              for an @ and the like"
                 .to_owned(),
