@@ -141,11 +141,11 @@ fn dnsmasq(lab: &Lab) -> Result<Server> {
     let interface = format!("--interface={TAP}");
     let words = [
         "dnsmasq",
-        "--keep-in-foreground",
+        // In a namespace with but one user it cannot become another.
+        "--no-daemon",
+        "--leasefile-ro",
         "--log-facility=-",
         "--conf-file=/dev/null",
-        "--user=root",
-        "--pid-file",
         "--no-resolv",
         "--no-hosts",
         "--bind-interfaces",
@@ -169,7 +169,7 @@ fn nginx(lab: &Lab, folder: &Path, root: &Path) -> Result<Server> {
         .map(|kind| format!("{kind}_temp_path {}/{kind}; ", own.display()))
         .concat();
     let config = format!(
-        "daemon off; master_process off; pid nginx.pid; error_log stderr notice; events {{}}\n\
+        "daemon off; master_process off; user root; pid nginx.pid; error_log stderr notice; events {{}}\n\
          http {{ access_log /dev/stdout; {temporary}\n\
          server {{ listen [fd77::1]:80; listen {ADDRESS}:80; root {}; }} }}\n",
         root.display()
@@ -178,7 +178,7 @@ fn nginx(lab: &Lab, folder: &Path, root: &Path) -> Result<Server> {
     let own = own.display().to_string();
     let server = lab.start(&["nginx", "-p", &own, "-e", "stderr", "-c", "nginx.conf"])?;
     server
-        .wait_for("start", START)
+        .wait_for("RLIMIT_NOFILE", START)
         .context("nginx (package nginx-light)")?;
     Ok(server)
 }
@@ -217,7 +217,7 @@ fn vm_the_operator_sets_ipv6_and_a_proxy() -> Result<()> {
     let config = tinyproxy(folder, "fd77::1", 8888)?;
     let proxy = lab.start(&["tinyproxy", "-d", "-c", &config])?;
     proxy
-        .wait_for("accepting connections", START)
+        .wait_for("Accepting connections", START)
         .context("tinyproxy (package tinyproxy-bin)")?;
     let mut vm = machine(folder, "rescue.ip=10.99.0.9/24,link=eth0")?
         .nic(Nic::new(NicModel::Virtio).tap(TAP))
