@@ -263,9 +263,10 @@ impl Line {
     fn nic(&mut self, nic: &Nic, firmware: Firmware) {
         let id = format!("net{}", self.nics);
         self.nics += 1;
-        let backend = match &nic.tap {
-            Some(device) => format!("tap,id={id},ifname={device},script=no,downscript=no"),
-            None => user_network(nic, &id),
+        let backend = match (&nic.tap, nic.wire) {
+            (Some(device), _) => format!("tap,id={id},ifname={device},script=no,downscript=no"),
+            (None, Some(port)) => format!("socket,id={id},connect=127.0.0.1:{port}"),
+            (None, None) => user_network(nic, &id),
         };
         let model = match nic.model {
             NicModel::E1000 => "e1000",

@@ -33,6 +33,7 @@ pub struct Nic {
     pub(crate) forwards: Vec<Forward>,
     pub(crate) restricted: bool,
     pub(crate) tap: Option<String>,
+    pub(crate) wire: Option<u16>,
     pub(crate) boots: bool,
 }
 
@@ -45,6 +46,7 @@ impl Nic {
             forwards: Vec::new(),
             restricted: false,
             tap: None,
+            wire: None,
             boots: false,
         }
     }
@@ -54,6 +56,14 @@ impl Nic {
     #[must_use]
     pub fn tap(mut self, device: &str) -> Self {
         self.tap = Some(device.to_owned());
+        self
+    }
+
+    /// Plugs it into whatever listens on this TCP port of the loopback, and takes
+    /// and gives frames (each after its length, four bytes, big-endian).
+    #[must_use]
+    pub fn wire(mut self, port: u16) -> Self {
+        self.wire = Some(port);
         self
     }
 

@@ -8,11 +8,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use crate::unattended::plan::{Pem, Restore};
+use crate::unattended::plan::{Pem, Plan};
+use ::site::network::{NoProxy, Proxy};
 use anyhow::{Context, bail};
 use store::{Silence, Web};
 
 use crate::event::{Event, Sink};
+use crate::init::network::settings;
 use crate::init::site;
 
 /// No file of certificates is larger than this many bytes.
@@ -37,11 +39,23 @@ pub struct Access {
     /// The key of --client-cert (a PEM file, not encrypted).
     #[arg(long, value_name = "FILE", requires = "client_cert")]
     pub client_key: Option<Pem>,
+
+    /// Reach web servers through this proxy: http://proxy:3128 or http://user:password@proxy:3128.
+    /// (The environment, HTTP_PROXY and the like, is not looked at.)
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<Proxy>,
+
+    /// Servers that are reached without it.
+    #[arg(skip)]
+    pub no_proxy: Vec<NoProxy>,
 }
 
-impl From<&Restore> for Access {
-    fn from(wanted: &Restore) -> Self {
+impl From<&Plan> for Access {
+    fn from(plan: &Plan) -> Self {
+        let (wanted, network) = (&plan.restore, &plan.network);
         Self {
+            proxy: wanted.proxy.clone().or(network.proxy.clone()),
+            no_proxy: network.no_proxy.clone(),
             ca: wanted.ca.clone(),
             client_cert: wanted.client_cert.clone(),
             client_key: wanted.client_key.clone(),
@@ -67,10 +81,27 @@ impl Access {
         let web = Web {
             trust,
             identity,
+            proxy: self.proxy()?,
             ..Web::default()
         };
         web.check().context("preparing to speak TLS")?;
         Ok(web)
+    }
+}
+
+impl Access {
+    /// The proxy that was given, else that of the operator or the medium.
+    fn proxy(&self) -> anyhow::Result<Option<store::Proxy>> {
+        let (given, mut except) = match &self.proxy {
+            Some(proxy) => (Some(proxy.clone()), self.no_proxy.clone()),
+            None => settings::proxy(),
+        };
+        if except.is_empty() {
+            except.clone_from(&self.no_proxy);
+        }
+        let except: Vec<String> = except.iter().map(|e| e.as_str().to_owned()).collect();
+        let proxy = given.map(|proxy| store::Proxy::new(&proxy.reveal(), &except));
+        Ok(proxy.transpose()?)
     }
 }
 
@@ -181,6 +212,25 @@ mod tests {
         assert_eq!(authorities_of(site).unwrap().unwrap(), b"one\ntwo\n");
         let (certificate, key) = identity_of(site).unwrap().unwrap();
         assert_eq!((&certificate[..], &key[..]), (&b"me"[..], &b"my key"[..]));
+    }
+
+    #[test]
+    fn the_proxy_of_a_plan_is_used_but_not_for_everybody() {
+        let text = "[restore]\nfrom = \"/r\"\n[target]\nonly-disk = true\n[network]\n\
+                    proxy = \"http://site:1\"\nno-proxy = [\"lab\"]\n";
+        let plan = |text: &str| crate::unattended::plan::parse("x", text).unwrap();
+        let web = Access::from(&plan(text)).web().unwrap();
+        assert_eq!(
+            format!("{:?}", web.proxy.unwrap()),
+            "Proxy(http://site:1, not for [\"lab\"])"
+        );
+        let own = text.replace("[target]", "proxy = \"http://me:secret@own:2\"\n[target]");
+        let web = Access::from(&plan(&own)).web().unwrap();
+        assert_eq!(
+            format!("{:?}", web.proxy.unwrap()),
+            "Proxy(http://own:2, not for [\"lab\"])"
+        );
+        assert!(Access::default().web().unwrap().proxy.is_none());
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod random;
 pub mod rescue;
 mod sample;
 mod stick;
+pub mod switch;
 pub mod terminal;
 mod tls;
 mod unattended;

@@ -7,7 +7,7 @@
 //!
 //! * `site` unpacks what the site put into the medium, and ends ([`site`]),
 //! * `devices` loads drivers ([`devices`]),
-//! * `network` brings links up and asks DHCP servers ([`network`]),
+//! * `network` brings links up as they are set, or by DHCP ([`network`]),
 //! * `clock` asks time servers ([`clock`]),
 //! * `ssh` lets operators in from elsewhere, when keys were given ([`ssh`]),
 //! * `main` is the unattended restore or the dialogue.
@@ -31,6 +31,7 @@ pub mod modprobe;
 pub mod modules;
 pub mod mounts;
 pub mod network;
+mod network_forms;
 pub mod place_forms;
 pub mod places;
 mod plans;

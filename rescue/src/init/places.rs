@@ -22,7 +22,7 @@ use crate::unattended::Place;
 /// How long a disk that is asked for by name may take to appear.
 const DISK_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a DHCP server may take.
+/// How long a DHCP server may take, or a link that is set.
 const NETWORK_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A repository that was found.
@@ -203,12 +203,18 @@ fn wait_for(pick: impl Fn(&[Volume]) -> Vec<Volume>) -> anyhow::Result<Vec<Volum
 
 fn wait_for_network() -> anyhow::Result<()> {
     let board = Board::system();
-    let up = |board: &Board| board.read::<Network>(network::STATE).filter(Network::is_up);
-    if board
-        .wait_for(NETWORK_PATIENCE, up)
-        .context("waiting for the network")?
-        .is_some()
-    {
+    // Those who just said how the network is reached want to reach it so.
+    let serial = network::settings::Given::read(&board).serial;
+    let network = |board: &Board| board.read::<Network>(network::STATE);
+    let ready = |board: &Board| {
+        let network = network(board)?;
+        (network.is_up() && !network.waiting && network.serial >= serial).then_some(())
+    };
+    let found = board
+        .wait_for(NETWORK_PATIENCE, ready)
+        .context("waiting for the network")?;
+    // What is set and does not come up need not be what is needed.
+    if found.is_some() || network(&board).is_some_and(|n| n.is_up()) {
         return Ok(());
     }
     let state: Network = board.read(network::STATE).unwrap_or_default();

@@ -167,11 +167,16 @@ fn unpack(contents: &Contents, folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Whether this is a medium at all.
+#[must_use]
+pub fn is_medium() -> bool {
+    fs::exists(mounts::STATE).unwrap_or(false)
+}
+
 /// What is known about the site; nothing where this is no medium.
 #[must_use]
 pub fn current() -> Site {
-    let on_medium = fs::exists(mounts::STATE).unwrap_or(false);
-    let known = on_medium.then(|| Board::system().read(STATE)).flatten();
+    let known = is_medium().then(|| Board::system().read(STATE)).flatten();
     known.unwrap_or_default()
 }
 

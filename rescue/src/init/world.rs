@@ -12,6 +12,7 @@ use store::{Silence, Web};
 use super::clock;
 use super::devices::{self, Devices};
 use super::network::{self, Network};
+use super::network_forms;
 use super::place_forms;
 use super::places;
 use super::plans::Known;
@@ -188,11 +189,16 @@ impl World for Here<'_> {
     }
 
     fn network_forms(&mut self) -> Vec<Form> {
-        Vec::new()
+        network_forms::forms(&self.board)
     }
 
     fn submit(&mut self, form: &Form, values: &[String]) -> anyhow::Result<Filled> {
-        Ok(Filled::Place(place_forms::place(form.id, values)?.reveal()))
+        match form.id {
+            network_forms::LINK | network_forms::PROXY => {
+                network_forms::submit(&self.board, form, values)
+            }
+            place => Ok(Filled::Place(place_forms::place(place, values)?.reveal())),
+        }
     }
 
     fn images(&mut self, location: &str) -> anyhow::Result<Vec<ImageLine>> {

@@ -27,12 +27,17 @@ impl Names {
     #[must_use]
     pub fn of(network: &Network, dmi: &Path) -> Self {
         let mut links: Vec<_> = network.links.values().collect();
-        links.sort_by_key(|link| !network.has_address(link));
+        links.sort_by_key(|link| !link.is_up());
+        // A VLAN and a bond have that of a link they are made of.
+        let mut macs: Vec<String> = Vec::new();
+        for link in links {
+            let mac = plain(&link.mac.replace(':', "-"));
+            if !macs.contains(&mac) {
+                macs.push(mac);
+            }
+        }
         Self {
-            macs: links
-                .iter()
-                .map(|l| plain(&l.mac.replace(':', "-")))
-                .collect(),
+            macs,
             uuid: told(dmi, "product_uuid").map(|text| plain(&text).to_lowercase()),
             serial: told(dmi, "product_serial").map(|text| plain(&text)),
         }
@@ -123,6 +128,26 @@ mod tests {
                 "http://h/plans/default.toml",
             ]
         );
+    }
+
+    #[test]
+    fn a_bond_and_its_vlan_add_no_names() {
+        use crate::init::network::LinkState;
+        let link = |mac: &str| LinkState {
+            mac: mac.into(),
+            ..LinkState::default()
+        };
+        let mut network = Network::default();
+        for (name, mac) in [
+            ("bond0.42", "a:1"),
+            ("bond0", "a:1"),
+            ("eth0", "a:1"),
+            ("eth1", "a:2"),
+        ] {
+            network.links.insert(name.into(), link(mac));
+        }
+        let names = Names::of(&network, Path::new("/nowhere"));
+        assert_eq!(names.macs, ["a-1", "a-2"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
 use crate::init::devices::{self, Devices};
 use crate::init::network::STATE;
+use crate::init::network::settings::{Entries, Given};
 use crate::init::places;
 use crate::init::state::Board;
 use crate::inventory::{self, Disk};
@@ -111,9 +112,12 @@ pub fn afterwards(restore: &Restore, failed: Option<&anyhow::Error>) -> Then {
 /// stopped it.
 pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<String>)> {
     let wanted = &plan.restore;
+    let board = Board::system();
+    Given::change(&board, |given| given.plan = Entries::from(&plan.network))
+        .context("telling how the plan reaches the network")?;
     let location = places::resolve(&wanted.from)
         .with_context(|| format!("looking for the repository {}", wanted.from))?;
-    let web = web::Access::from(wanted).web()?;
+    let web = web::Access::from(plan).web()?;
     let repository = Trust::from(wanted).open(store::open(&location, &web)?)?;
     let image = repository.image(&wanted.image)?;
     trust::tell(&image, sink);
@@ -182,7 +186,7 @@ pub fn tell_server(
     let machine = this_machine();
     let outcome = json!(Outcome::new(result, &machine, origin, seconds));
     // Certificates that cannot be used stopped the restore already.
-    let web = web::Access::from(&plan.restore).web().unwrap_or_default();
+    let web = web::Access::from(plan).web().unwrap_or_default();
     let problem = match store::post_json(to.url.as_str(), outcome.to_string().as_bytes(), &web) {
         Ok(Answer { status: 200..=299 }) => None,
         Ok(Answer { status }) => Some(format!("it answered {status}")),

@@ -4,9 +4,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, de};
 
+use crate::network::Network;
 use crate::plan::Place;
 use crate::plan::share::Server;
-use crate::text;
+use crate::text::{self, Wrong};
 
 /// The configuration of a medium. Everything may be left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -20,6 +21,8 @@ pub struct Config {
     pub repositories: Vec<Place>,
     /// Servers that are asked for the time, before those that DHCP servers name.
     pub time_servers: Vec<Server>,
+    /// How this site's network is reached.
+    pub network: Network,
 }
 
 /// Why a file is no configuration.
@@ -41,10 +44,12 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], with the line it is about.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let config: Self = text::read(file, text).map_err(|wrong| ConfigError {
+        let wrong = |wrong: Wrong| ConfigError {
             place: wrong.place,
             what: wrong.what,
-        })?;
+        };
+        let config: Self = text::read(file, text).map_err(wrong)?;
+        config.network.check(file, text).map_err(wrong)?;
         config.check().map_err(|what| ConfigError {
             place: file.to_owned(),
             what,

@@ -4,7 +4,7 @@
 //! Written by `imagebuilder customize`, read by the rescue system at its start:
 //! [`area`] is the container on the medium, [`Contents`] what it holds, by
 //! fixed [`Name`]s; [`Config`] is the meaning of `site.toml`, [`plan`] that of
-//! an unattended plan.
+//! an unattended plan, [`network`] of a table that both have.
 #![forbid(unsafe_code)]
 
 pub mod area;
@@ -14,6 +14,7 @@ mod entries;
 #[doc(hidden)]
 pub mod fuzzing;
 mod name;
+pub mod network;
 pub mod plan;
 mod text;
 

@@ -11,12 +11,21 @@ pub(crate) struct Wrong {
 /// Reads `text`; `file` is its name for messages.
 pub(crate) fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, Wrong> {
     toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| line(text, span.start));
-        Wrong {
-            place: line.map_or(file.to_owned(), |n| format!("{file}, line {n}")),
-            what: error.message().to_owned(),
+        let what = error.message().to_owned();
+        match error.span() {
+            Some(span) => wrong(file, text, span.start, what),
+            None => Wrong {
+                place: file.to_owned(),
+                what,
+            },
         }
     })
+}
+
+/// Something wrong at byte `at` of `text`.
+pub(crate) fn wrong(file: &str, text: &str, at: usize, what: String) -> Wrong {
+    let place = format!("{file}, line {}", line(text, at));
+    Wrong { place, what }
 }
 
 /// The number of the line that holds byte `at`.

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
+use crate::proxy::refused;
 use crate::trust::{refusal, refusal_while_reading};
 use crate::web::{PATIENCE, Silence, Web};
 use crate::{Error, Result, Store, names};
@@ -34,6 +35,8 @@ const MAX_SKIPPED: u64 = 4 << 20;
 pub struct HttpStore {
     base: String,
     agent: Agent,
+    /// The proxy that is used, for messages.
+    through: Option<String>,
     silence: Arc<Silence>,
     /// Whether the server has answered once: from then on its silence is
     /// waited out, up to [`PATIENCE`].
@@ -49,7 +52,7 @@ enum Failure {
     Passing(String),
     /// The server did not answer: a cable is out, it starts again.
     Silent(String),
-    /// One of the two does not trust the other.
+    /// One of the two does not trust the other, or the proxy does not let us through.
     Untrusted(String),
     /// Will not.
     Lasting(Error),
@@ -65,6 +68,10 @@ impl From<ureq::Error> for Failure {
             | ureq::Error::Timeout(_)
             | ureq::Error::ConnectionFailed
             | ureq::Error::HostNotFound => Self::Silent(error.to_string()),
+            ureq::Error::ConnectProxyFailed(reason) => match refused(&reason) {
+                Ok(reason) => Self::Silent(reason),
+                Err(final_words) => Self::Untrusted(final_words),
+            },
             _ => Self::Passing(error.to_string()),
         }
     }
@@ -91,10 +98,11 @@ impl HttpStore {
     /// [`Error::Unreachable`] when the certificates of `web` cannot be used.
     pub fn new(address: &str, web: &Web) -> Result<Self> {
         let base = address.trim_end_matches('/').to_owned();
-        match web.agent() {
+        match web.agent(address) {
             Ok(agent) => Ok(Self {
                 base,
                 agent,
+                through: web.proxy_towards(address).map(ToString::to_string),
                 silence: Arc::clone(&web.silence),
                 answered: AtomicBool::new(false),
                 patience: PATIENCE,
@@ -120,6 +128,10 @@ impl HttpStore {
     }
 
     fn unreachable(&self, reason: String) -> Error {
+        let reason = match &self.through {
+            Some(proxy) => format!("{reason} (through the proxy {proxy})"),
+            None => reason,
+        };
         Error::Unreachable {
             location: self.location(),
             reason,

@@ -12,6 +12,7 @@ mod http;
 mod memory;
 mod names;
 mod post;
+mod proxy;
 mod trust;
 mod web;
 
@@ -20,6 +21,7 @@ pub use error::{Error, Result};
 pub use http::HttpStore;
 pub use memory::MemoryStore;
 pub use post::{Answer, post_json};
+pub use proxy::{BadProxy, Proxy};
 pub use web::{BadPem, Silence, Web};
 
 use std::path::Path;

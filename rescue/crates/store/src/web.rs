@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::proxy::Proxy;
 use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
@@ -19,6 +20,8 @@ pub struct Web {
     pub trust: Option<Vec<u8>>,
     /// The certificate (with its chain) to show to servers that ask, and its key.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// The proxy through which servers are reached.
+    pub proxy: Option<Proxy>,
     /// Says whether the server is waited for.
     pub silence: Arc<Silence>,
 }
@@ -48,8 +51,13 @@ pub enum BadPem {
 }
 
 impl Web {
-    /// What sends requests this way.
-    pub(crate) fn agent(&self) -> Result<Agent, BadPem> {
+    /// The proxy through which the server of `address` is reached, if any.
+    pub(crate) fn proxy_towards(&self, address: &str) -> Option<&Proxy> {
+        self.proxy.as_ref()?.towards(address)
+    }
+
+    /// What sends requests to the server of `address` this way.
+    pub(crate) fn agent(&self, address: &str) -> Result<Agent, BadPem> {
         let mut tls = TlsConfig::builder();
         if let Some(pem) = &self.trust {
             let roots = certificates("the CA file", pem)?;
@@ -61,7 +69,7 @@ impl Web {
         }
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            .proxy(None)
+            .proxy(self.proxy_towards(address).map(Proxy::inner))
             .user_agent("rescue")
             .timeout_connect(Some(Duration::from_secs(10)))
             .timeout_recv_response(Some(Duration::from_secs(30)))
@@ -78,7 +86,7 @@ impl Web {
     /// # Errors
     /// [`BadPem`].
     pub fn check(&self) -> Result<(), BadPem> {
-        self.agent().map(drop)
+        self.agent("").map(drop)
     }
 }
 

@@ -18,7 +18,8 @@ pub use place::Place;
 pub use secret::Secret;
 pub use size::Size;
 
-use crate::text;
+use crate::network::{Network, Proxy};
+use crate::text::{self, Wrong};
 
 /// No plan is larger than this many bytes.
 pub const LARGEST: u64 = 64 << 10;
@@ -35,6 +36,9 @@ pub struct Plan {
     pub once: Option<Once>,
     /// Who is told how it ended.
     pub report: Option<ReportTo>,
+    /// How the network is reached; counts over what the medium says.
+    #[serde(default)]
+    pub network: Network,
 }
 
 /// A restore that a server must allow first, and allows once.
@@ -69,6 +73,8 @@ pub struct Restore {
     /// Only images that one of these keys signed count: the text of a public
     /// key, or the path of its file, or a list of them.
     pub trust_key: Option<Keys>,
+    /// The proxy through which web servers are reached; counts over that of `[network]`.
+    pub proxy: Option<Proxy>,
     /// "latest", a name, or an id.
     #[serde(default = "latest")]
     pub image: String,
@@ -191,10 +197,12 @@ pub enum PlanError {
 /// # Errors
 /// [`PlanError`], with the line it is about.
 pub fn parse(file: &str, text: &str) -> Result<Plan, PlanError> {
-    let plan: Plan = text::read(file, text).map_err(|wrong| PlanError::Wrong {
+    let wrong = |wrong: Wrong| PlanError::Wrong {
         place: wrong.place,
         what: wrong.what,
-    })?;
+    };
+    let plan: Plan = text::read(file, text).map_err(wrong)?;
+    plan.network.check(file, text).map_err(wrong)?;
     if plan.target.is_empty() {
         return Err(PlanError::NoTarget {
             file: file.to_owned(),

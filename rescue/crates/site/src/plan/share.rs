@@ -199,7 +199,7 @@ pub(super) fn decoded_folder(text: &str) -> Option<PathBuf> {
 
 /// Undoes `%20` and the like (RFC 3986, section 2.1); `None` when what it makes is
 /// no text, or holds a control character.
-pub(super) fn decode(text: &str) -> Option<String> {
+pub(crate) fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
@@ -218,7 +218,7 @@ pub(super) fn decode(text: &str) -> Option<String> {
 }
 
 /// Makes [`decode`] give `text` back; what is in `also` stays as it is, too.
-pub(super) fn encode(text: &str, also: &str) -> String {
+pub(crate) fn encode(text: &str, also: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_alphanumeric() || "-._~$".contains(c) || also.contains(c) {
