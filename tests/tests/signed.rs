@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tests::rescue::{Run, code, rescue};
 use tests::{Random, Sample, TARGET, artefact, blank_disk, make_volume, medium, scratch, tool};
 
@@ -114,6 +114,10 @@ fn host_minisign_and_rescue_take_each_others_keys_and_signatures() -> Result<()>
     Ok(())
 }
 
+fn seconds() -> Result<u64> {
+    Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
+}
+
 /// A signed image, a later one without a signature, and a target with other bytes.
 struct Case {
     folder: tempfile::TempDir,
@@ -139,6 +143,11 @@ impl Case {
             &secret,
         ])?
         .succeeded()?;
+        // Ids tell seconds apart: the second image must be the newer one.
+        let captured = seconds()?;
+        while seconds()? <= captured {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         capture(&sample.disk, repository, "newer", &[])?;
         let before = Random::seeded(1).bytes(32 << 20);
         fs::write(&target, &before)?;
