@@ -238,7 +238,7 @@ fn vm_the_operator_sets_ipv6_and_a_proxy() -> Result<()> {
 
     answer(&mut vm, "first-screen", "5")?;
     answer(&mut vm, "network", "1")?;
-    for value in ["static", "fd77::7/64", "fd77::1", "-", "-"] {
+    for value in ["static", "fd77::7/64", "fd77::1", "", ""] {
         answer(&mut vm, "link", value)?;
     }
     let set = |link: &Value| has(link, "fd77::7", "set") && !has(link, "10.99.0.9", "set");
