@@ -52,7 +52,7 @@ impl Desired {
             }
         }
         desired.missing(cards, layers);
-        if let Only::Several(names) = only {
+        if let (true, Only::Several(names)) = (asks_for_the_only(layers), only) {
             desired.problems.push(format!(
                 "the network's settings name no link, and several have a cable: {}; say which with \
                  `mac` or `name`",
@@ -121,10 +121,7 @@ impl Desired {
                 return;
             }
         }
-        let undecided = *only == Only::Undecided
-            && layers
-                .iter()
-                .any(|l| l.links.iter().any(Link::is_about_the_only_one));
+        let undecided = *only == Only::Undecided && asks_for_the_only(layers);
         let setup = if undecided {
             Setup::default()
         } else {
@@ -185,6 +182,12 @@ impl Desired {
 
 fn is_member(bond: &Bond, card: &Card) -> bool {
     bond.members.iter().any(|m| m.is(&card.name, card.mac))
+}
+
+/// Whether anybody says something of the only link, without its name.
+pub(super) fn asks_for_the_only(layers: &[Entries]) -> bool {
+    let mut links = layers.iter().flat_map(|layer| layer.links.iter());
+    links.any(Link::is_about_the_only_one)
 }
 
 /// Whether a layer says anything about a link.
@@ -318,5 +321,8 @@ mod tests {
         assert!(chosen.ports["eth0"].setup.dhcp);
         let several = new(Only::Several(vec!["eth0".into(), "eth1".into()]));
         assert!(several.problems[0].contains("eth0, eth1"), "{several:?}");
+        let both = Only::Several(vec!["eth0".into(), "eth1".into()]);
+        let nobody_asks = Desired::new(&cards(&["eth0", "eth1"]), &[], &both);
+        assert!(nobody_asks.problems.is_empty(), "{nobody_asks:?}");
     }
 }

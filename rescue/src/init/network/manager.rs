@@ -14,7 +14,7 @@ use sys::netlink::{Assigned, Events, Link, News, ResolverNews, Route};
 use sys::poll::{Interest, wait};
 use sys::watch::Watch;
 
-use super::desired::{Card, Desired};
+use super::desired::{Card, Desired, asks_for_the_only};
 use super::only::{self, Only};
 use super::port::Port;
 use super::resolver::Resolver;
@@ -313,7 +313,7 @@ impl Manager {
         let incomplete = !self.desired.problems.is_empty() || self.only == Only::Undecided;
         let waiting = self.desired.ports.iter().any(expected)
             || (said && self.settled.is_none())
-            || (said && incomplete && early && self.asks_for_the_only());
+            || (said && incomplete && early && asks_for_the_only(&self.layers.all));
         let missing = match self.settled {
             Some(_) => self.desired.problems.clone(),
             None => Vec::new(),
@@ -325,11 +325,6 @@ impl Manager {
             waiting,
             problems: problems.chain(self.stack.problems()).collect(),
         }
-    }
-
-    fn asks_for_the_only(&self) -> bool {
-        let mut links = self.layers.all.iter().flat_map(|l| l.links.iter());
-        links.any(site::network::Link::is_about_the_only_one)
     }
 
     fn link_state(&self, link: &Link) -> LinkState {
