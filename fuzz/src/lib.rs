@@ -62,6 +62,16 @@ impl SparseDisk {
     }
 }
 
+/// Makes the checksum of a hive's or a log's base block right, and mends the
+/// fields that every reader looks at first.
+pub fn seal(file: &mut [u8]) {
+    if let Some(base) = file.first_chunk_mut::<512>() {
+        base[..4].copy_from_slice(b"regf");
+        let sum = hive::checksum(base);
+        base[508..].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
 fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = input.split_first_chunk::<N>()?;
     *input = rest;

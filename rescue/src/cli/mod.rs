@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, errors mapped to exit codes here.
 
 mod capture;
+mod hive;
 mod identity;
 mod images;
 mod inspect;
@@ -57,6 +58,7 @@ enum Command {
     Identity(identity::Args),
     Sign(sign::Args),
     Key(key::Args),
+    Hive(hive::Args),
     #[command(hide = true)]
     Worker(worker::Args),
 }
@@ -101,6 +103,7 @@ pub fn run() -> ExitCode {
         Command::Identity(args) => identity::run(args, &context),
         Command::Sign(args) => sign::run(args, &context),
         Command::Key(args) => key::run(args, &context),
+        Command::Hive(args) => hive::run(args, &context),
         Command::Worker(args) => worker::run(args, &context),
     };
     match outcome {
