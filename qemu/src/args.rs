@@ -89,7 +89,8 @@ fn basics(line: &mut Line, machine: &Machine, host: &Host<'_>) -> Result<()> {
     line.add("-m", format!("{}M", machine.memory_mib));
     line.add("-display", "none".to_owned());
     line.add("-device", "VGA".to_owned());
-    line.add("-rtc", "base=utc".to_owned());
+    let clock = machine.clock.as_deref().unwrap_or("utc");
+    line.add("-rtc", format!("base={clock}"));
     line.add("-pidfile", text(&host.dir.join("pid"))?.to_owned());
     if machine.ends_on_reboot {
         line.words.push("-no-reboot".to_owned());

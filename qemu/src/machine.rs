@@ -111,6 +111,7 @@ pub struct Machine {
     pub(crate) fw_cfg: Vec<(String, String)>,
     pub(crate) vars: Option<PathBuf>,
     pub(crate) console: Option<PathBuf>,
+    pub(crate) clock: Option<String>,
     pub(crate) ends_on_reboot: bool,
     pub(crate) extra: Vec<String>,
     pub(crate) wrapper: Vec<String>,
@@ -137,6 +138,7 @@ impl Machine {
             fw_cfg: Vec::new(),
             vars: None,
             console: None,
+            clock: None,
             ends_on_reboot: true,
             extra: Vec::new(),
             wrapper: Vec::new(),
@@ -201,6 +203,13 @@ impl Machine {
     #[must_use]
     pub fn nic(mut self, nic: Nic) -> Self {
         self.nics.push(nic);
+        self
+    }
+
+    /// What its hardware clock shows when it starts, "2040-01-01T00:00:00", UTC.
+    #[must_use]
+    pub fn clock(mut self, shows: &str) -> Self {
+        self.clock = Some(shows.to_owned());
         self
     }
 

@@ -88,7 +88,7 @@ fn start(firmware: Firmware, iso: &Path, target: &Path) -> Result<Vm> {
         .disk(disk.never_boots())
         .arguments(&["-device", "i6300esb"])
         // By this clock the server's certificate expired long ago.
-        .arguments(&["-rtc", "base=2045-01-01T00:00:00"])
+        .clock("2095-01-01T00:00:00")
         .events();
     Ok(machine.start()?)
 }
@@ -120,7 +120,7 @@ fn vm_a_customised_medium_starts_with_secure_boot_and_a_damaged_area_is_not_obey
     ensure!(end["event"] == "done", "{end}");
     let (events, mut is_clock) = (vm.events(), fact("clock"));
     let clock = events.iter().rfind(|event| is_clock(event));
-    let clock = clock.context("nobody asked for the time")?;
+    let clock = clock.with_context(|| format!("nobody asked for the time: {events:#?}"))?;
     let behind = clock["value"]["was_behind"].as_i64().context("no time")?;
     ensure!(behind < -10 * 365 * 86_400 && time.asked() > 0, "{clock}");
     ensure!(

@@ -56,19 +56,43 @@ pub fn run() -> anyhow::Result<()> {
     let board = Board::system();
     let mut clock = Clock::default();
     loop {
-        let servers = servers(&board);
-        clock = look(&servers, clock.was_behind);
+        let outlook = Outlook::now(&board);
+        clock = match outlook.network {
+            true => look(&outlook.servers, clock.was_behind),
+            false => Clock {
+                was_behind: clock.was_behind,
+                ..Clock::default()
+            },
+        };
         board
             .publish(STATE, &clock)
             .context("publishing the clock")?;
-        if !servers.is_empty() {
+        if !clock.asked.is_empty() {
             Port::current().fact(STATE, json!(clock));
         }
         let limit = if clock.server.is_some() { LATER } else { SOON };
-        let other = |board: &Board| (self::servers(board) != servers).then_some(());
+        let other = |board: &Board| (Outlook::now(board) != outlook).then_some(());
         board
             .wait_for(limit, other)
             .context("waiting for time servers")?;
+    }
+}
+
+/// Whom to ask, and whether they can be reached: when that changes, they are
+/// asked anew.
+#[derive(Debug, PartialEq, Eq)]
+struct Outlook {
+    network: bool,
+    servers: Vec<String>,
+}
+
+impl Outlook {
+    fn now(board: &Board) -> Self {
+        let network: Network = board.read(network::STATE).unwrap_or_default();
+        Self {
+            network: network.is_up(),
+            servers: servers(&network),
+        }
     }
 }
 
@@ -113,9 +137,8 @@ fn set_by(server: &Server) -> anyhow::Result<i64> {
 }
 
 /// Those of the configuration first, then those that DHCP servers told.
-fn servers(board: &Board) -> Vec<String> {
+fn servers(network: &Network) -> Vec<String> {
     let mut all = site::current().time_servers;
-    let network: Network = board.read(network::STATE).unwrap_or_default();
     for server in network.time_servers() {
         if !all.contains(&server) {
             all.push(server);
@@ -128,7 +151,7 @@ fn servers(board: &Board) -> Vec<String> {
 /// whoever is about to judge a certificate, once there is a network.
 pub fn wait() {
     let settled = |board: &Board| {
-        let servers = servers(board);
+        let servers = Outlook::now(board).servers;
         let clock: Clock = board.read(STATE).unwrap_or_default();
         (servers.is_empty() || clock.server.is_some() || clock.asked == servers).then_some(())
     };
