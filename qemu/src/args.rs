@@ -271,6 +271,7 @@ impl Line {
         };
         let model = match nic.model {
             NicModel::E1000 => "e1000",
+            NicModel::I82551 => "i82551",
             NicModel::Virtio => "virtio-net-pci",
         };
         self.add("-netdev", backend);

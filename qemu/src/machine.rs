@@ -12,6 +12,8 @@ use std::path::PathBuf;
 pub enum NicModel {
     /// Intel 82540EM.
     E1000,
+    /// Intel 82551, which wants firmware (microcode) of its driver.
+    I82551,
     /// virtio-net on PCI.
     Virtio,
 }
