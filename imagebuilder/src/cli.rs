@@ -218,12 +218,13 @@ pub(crate) struct CustomizeArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
 
-    /// Public keys that may come in by SSH (files as authorized_keys); kept for
-    /// a later version, this one has no SSH server
+    /// Public keys that may come in by SSH (files as authorized_keys); without
+    /// any there is no SSH server
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) ssh_key: Vec<PathBuf>,
 
-    /// The machine's own SSH key (ssh-keygen -t ed25519); kept as --ssh-key is
+    /// The key by which the machine is known over SSH (ssh-keygen -t ed25519);
+    /// if not given, a new one at every start
     #[arg(long, value_name = "FILE")]
     pub(crate) ssh_host_key: Option<PathBuf>,
 
