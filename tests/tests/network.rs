@@ -154,6 +154,8 @@ fn dnsmasq(lab: &Lab) -> Result<Server> {
         "--dhcp-range=fd77::,ra-only,64,1h",
         // It would name its fe80:: address, at which it does not listen.
         "--dhcp-option=option6:dns-server,[fd77::1]",
+        // Else it refuses to say that there is no IPv4 address.
+        "--local=/lab/",
         "--host-record=repo.lab,fd77::1",
     ];
     let server = lab.start(&words)?;
