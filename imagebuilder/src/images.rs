@@ -128,6 +128,10 @@ impl Images {
     }
 }
 
+/// What a repository consists of; whatever else lies beside it (the key that
+/// signs, say) is not for the medium.
+const TOP: [&str; 5] = ["config", "index", "meta", "packs", "snap"];
+
 fn list(root: &Path, below: &str, depth: usize, out: &mut Vec<Object>) -> Result<()> {
     let folder = root.join(below);
     let context = || format!("listing {}", folder.display());
@@ -137,7 +141,7 @@ fn list(root: &Path, below: &str, depth: usize, out: &mut Vec<Object>) -> Result
         let Some(name) = entry
             .file_name()
             .to_str()
-            .filter(|n| is_part(n))
+            .filter(|n| is_part(n) && (depth > 0 || TOP.contains(n)))
             .map(str::to_owned)
         else {
             continue;

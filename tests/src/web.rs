@@ -140,12 +140,13 @@ impl Shared {
     }
 
     fn take_time(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let pace = self.pace.load(Ordering::Relaxed);
         if let Some(millis) = (bytes * 1000).checked_div(pace) {
             let _line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
             thread::sleep(Duration::from_millis(millis));
         }
+        // Connections queue up for the line: what waits is not sent.
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 

@@ -121,6 +121,7 @@ fn vm_a_static_address_on_a_vlan_on_a_bond_survives_a_pulled_cable() -> Result<(
         LIMIT,
         link(&format!("eth{works}"), pulled),
     )?;
+    web.set_pace(0);
     let end = vm.wait_event("the outcome", LIMIT, outcome())?;
     ensure!(end["event"] == "done", "{end}");
     ensure!(

@@ -39,9 +39,12 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         });
     }
     if context.json {
+        // With the key, guesses at a secret could be tried out.
+        let mut manifest = image.manifest.clone();
+        manifest.identity_key = None;
         println!(
             "{}",
-            json!({ "v": 1, "image": image.manifest, "signature": super::images::signature_json(&image.signed) })
+            json!({ "v": 1, "image": manifest, "signature": super::images::signature_json(&image.signed) })
         );
     } else {
         print!("{}", describe(&image));

@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::files::{Files, FilesError};
 
+/// [`System::family`] of these.
+pub(super) const FAMILY: &str = "linux";
+
 /// Where a system says what it is (os-release(5)); the first that exists counts.
 const RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 
@@ -57,7 +60,7 @@ pub(super) fn read(files: &dyn Files, key: &IdentityKey) -> Result<Option<System
     Ok(Some(System {
         disk: 0,
         partition: 0,
-        family: "linux".to_owned(),
+        family: FAMILY.to_owned(),
         name: pretty_name(&release),
         hostname,
         identity,
@@ -118,7 +121,13 @@ fn fingerprint(line: &str) -> Option<String> {
 fn first_line(text: &str) -> String {
     let lines = text.lines().map(str::trim);
     let mut lines = lines.filter(|l| !l.is_empty() && !l.starts_with('#'));
-    lines.next().unwrap_or_default().chars().take(255).collect()
+    plain(lines.next().unwrap_or_default())
+}
+
+/// What a terminal can show of a line.
+fn plain(line: &str) -> String {
+    let shown = line.chars().filter(|c| !c.is_control());
+    shown.take(255).collect()
 }
 
 /// PRETTY_NAME of an os-release file, without its quotes.
@@ -131,7 +140,7 @@ fn pretty_name(release: &str) -> Option<String> {
         let quoted = ['"', '\'']
             .iter()
             .find_map(|q| value.strip_prefix(*q)?.strip_suffix(*q));
-        let plain: String = quoted.unwrap_or(value).replace('\\', "");
+        let plain = plain(&quoted.unwrap_or(value).replace('\\', ""));
         (!plain.is_empty()).then_some(plain)
     };
     value("PRETTY_NAME").or_else(|| value("NAME"))

@@ -119,28 +119,46 @@ impl Expected {
         (!systems.is_empty()).then_some(Self { systems, key })
     }
 
-    /// The systems, "Debian GNU/Linux 12 (bookworm), web1" each.
+    /// Compares them with what is on `device`. Only systems and file systems that
+    /// this version can look into are.
     #[must_use]
-    pub fn titles(&self) -> Vec<String> {
-        self.systems.iter().map(System::title).collect()
-    }
-
-    /// What of them is not as it was, on `device`, a sentence each.
-    #[must_use]
-    pub fn changes(&self, device: &Arc<dyn ReadAt>, disk: &DiskImage) -> Vec<String> {
-        let found = on_disk(device, disk.index, &Place::of(disk), &self.key);
-        let mut changes = found.notes;
+    pub fn compare(&self, device: &Arc<dyn ReadAt>, disk: &DiskImage) -> Compared {
+        let mut compared = Compared::default();
+        let places = Place::of(disk);
         for system in &self.systems {
-            let same_place = |s: &&System| s.partition == system.partition;
             let title = system.title();
-            match found.systems.iter().find(same_place) {
-                None => changes.push(format!("{title} is not there")),
-                Some(now) => {
-                    let differences = system.differences(now).into_iter();
-                    changes.extend(differences.map(|d| format!("{title}: {d}")));
+            let place = places.iter().find(|p| p.partition == system.partition);
+            let Some(place) = place.filter(|_| system.family == linux::FAMILY) else {
+                let text = format!("{title}: this version cannot tell whether it is itself");
+                compared.unknown.push(text);
+                continue;
+            };
+            match at_place(device, place, &self.key) {
+                Err(error) => compared.unknown.push(format!("{title}: {error}")),
+                Ok(None) => compared.changes.push(format!("{title} is not there")),
+                Ok(Some(now)) => {
+                    let differences = system.differences(&now);
+                    if differences.is_empty() {
+                        compared.same.push(title.clone());
+                    }
+                    let differences = differences.into_iter();
+                    compared
+                        .changes
+                        .extend(differences.map(|d| format!("{title}: {d}")));
                 }
             }
         }
-        changes
+        compared
     }
+}
+
+/// What came of a comparison.
+#[derive(Debug, Default)]
+pub struct Compared {
+    /// The systems that are themselves.
+    pub same: Vec<String>,
+    /// What is not as it was, a sentence each.
+    pub changes: Vec<String>,
+    /// What could not be compared, and why.
+    pub unknown: Vec<String>,
 }

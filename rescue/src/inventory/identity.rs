@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::graph::Node;
 use super::types::{Bus, Disk, DiskKind};
+use crate::init::iscsi::OUR_NAMES;
 
 /// Sysfs counts a disk's size in units of 512 bytes, whatever its sectors.
 const SYSFS_SECTOR: u64 = 512;
@@ -26,10 +27,21 @@ pub(super) fn describe(root: &Path, node: &Node) -> Disk {
         wwn: wwn(dir),
         bus: bus(dir, &node.name),
         removable: flag(dir, "removable"),
-        read_only: flag(dir, "ro"),
+        read_only: flag(dir, "ro") || is_our_lun(root, dir),
         rotational: flag(dir, "queue/rotational"),
         uses: Vec::new(),
     }
+}
+
+/// Whether it is a disk of an iSCSI server that this program logged in to, to
+/// read a repository: from the moment it appears, whatever became of who asked.
+fn is_our_lun(root: &Path, dir: &Path) -> bool {
+    let sessions = root.join("sys/class/iscsi_session");
+    let parts = dir.iter().filter_map(|part| part.to_str());
+    parts
+        .filter(|part| part.starts_with("session"))
+        .filter_map(|part| text(&sessions.join(part), "initiatorname"))
+        .any(|name| name.starts_with(OUR_NAMES))
 }
 
 /// An attribute as trimmed text; `None` when missing or empty.

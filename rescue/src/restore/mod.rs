@@ -92,19 +92,24 @@ pub fn execute(plan: Plan, sink: &dyn Sink) -> Result<Report, Error> {
 impl Session {
     /// Looks at the disk as it will start: the systems on it must be those of
     /// the image, with everything that makes them themselves.
-    fn check_identity(&mut self) -> Result<(), Error> {
+    fn check_identity(&mut self, sink: &dyn Sink) -> Result<(), Error> {
         let Some(expected) = &self.plan.identity else {
             return Ok(());
         };
         let device: Arc<dyn disk::ReadAt> = self.target.clone();
-        let changes = expected.changes(&device, &self.plan.disk);
-        if !changes.is_empty() {
+        let compared = expected.compare(&device, &self.plan.disk);
+        if !compared.changes.is_empty() {
             return Err(Error::Identity {
                 target: self.plan.target.path.clone(),
-                changes: changes.join("; "),
+                changes: compared.changes.join("; "),
             });
         }
-        self.report.same = expected.titles();
+        for text in compared.unknown {
+            let text = format!("Not compared with the captured machine: {text}");
+            self.report.warnings.push(text.clone());
+            sink.emit(Event::Warning { text });
+        }
+        self.report.same = compared.same;
         Ok(())
     }
 }
@@ -180,7 +185,7 @@ impl Verified {
             session.report.warnings.push(text.clone());
             sink.emit(Event::Warning { text });
         }
-        session.check_identity()?;
+        session.check_identity(sink)?;
         session.report.seconds = session.began.elapsed().as_secs_f64();
         Ok(session.report)
     }

@@ -307,7 +307,8 @@ impl Repository {
                 }
                 Ok(_) => {}
                 Err(error @ Error::Store(_)) => return Err(error),
-                // Its name cannot be known.
+                // Its name cannot be known: with trusted keys nothing older takes its place.
+                Err(error) if self.trusted.is_some() => return Err(error),
                 Err(_) => passed_over.push(id.clone()),
             }
         }

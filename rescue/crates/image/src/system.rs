@@ -28,28 +28,26 @@ impl System {
     #[must_use]
     pub fn title(&self) -> String {
         let name = self.name.as_deref().unwrap_or(&self.family);
-        match &self.hostname {
+        let title = match &self.hostname {
             Some(host) => format!("{name}, {host}"),
             None => name.to_owned(),
-        }
+        };
+        // A manifest may be anybody's, and this goes to terminals.
+        title.chars().filter(|c| !c.is_control()).collect()
     }
 
-    /// What is not the same in `other`, a sentence each.
+    /// What is not the same in `other`, a sentence each. What only `other` tells
+    /// is no difference: whoever captured this may not have looked for it.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let mut names: Vec<&String> = self.identity.keys().collect();
-        names.extend(other.identity.keys());
-        names.sort_unstable();
-        names.dedup();
-        let differs = names.into_iter().filter_map(|name| {
-            let what = match (self.identity.get(name), other.identity.get(name)) {
-                (Some(a), Some(b)) if a == b => return None,
-                (Some(_), Some(_)) => "is another",
-                (Some(_), None) => "is gone",
-                (None, _) => "was not there before",
-            };
-            Some(format!("{name} {what}"))
-        });
+        let differs =
+            self.identity
+                .iter()
+                .filter_map(|(name, before)| match other.identity.get(name) {
+                    Some(now) if now == before => None,
+                    Some(_) => Some(format!("{name} is another")),
+                    None => Some(format!("{name} is gone")),
+                });
         differs.collect()
     }
 }
@@ -146,11 +144,7 @@ mod tests {
         assert_eq!(a.differences(&a), [] as [String; 0]);
         assert_eq!(
             a.differences(&b),
-            [
-                "keytab is gone",
-                "machine-id is another",
-                "tdb was not there before"
-            ]
+            ["keytab is gone", "machine-id is another"]
         );
         assert_eq!(a.title(), "Debian GNU/Linux 12 (bookworm), web1");
     }

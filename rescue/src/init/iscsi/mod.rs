@@ -7,6 +7,8 @@
 mod portal;
 mod session;
 
+pub(crate) use portal::OUR_NAMES;
+
 use std::fs::File;
 use std::path::Path;
 use std::thread::sleep;

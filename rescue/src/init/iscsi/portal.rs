@@ -22,7 +22,7 @@ const MOVES: usize = 3;
 
 /// Before the address of a network card: our name, which the domain "invalid"
 /// keeps from being anybody's (RFC 2606).
-pub(super) const OUR_NAMES: &str = "iqn.2025-11.invalid.rescue:";
+pub(crate) const OUR_NAMES: &str = "iqn.2025-11.invalid.rescue:";
 
 /// Logs in; the connection is ready for the kernel.
 pub(super) fn log_in(lun: &Lun, target: &str) -> anyhow::Result<(TcpStream, Session)> {

@@ -55,7 +55,8 @@ fn another_machine_than_the_captured_one_is_no_success() {
     let system = &mut sample.image.manifest.systems[0];
     let other = "keyed:00000000000000000000000000000000".to_owned();
     system.identity.insert("machine-id".to_owned(), other);
-    system.identity.remove("ssh private host key ed25519");
+    let keytab = ("krb5 keytab".to_owned(), "keyed:0".to_owned());
+    system.identity.extend([keytab]);
     let target = sample.target(sample.size());
     let plan = sample.plan(&target, &verified()).unwrap();
     let error = execute(plan, &Silent).unwrap_err();
@@ -64,7 +65,7 @@ fn another_machine_than_the_captured_one_is_no_success() {
     let text = error.to_string();
     for words in [
         "Test Linux 1, web1: machine-id is another",
-        "ssh private host key ed25519 was not there before",
+        "Test Linux 1, web1: krb5 keytab is gone",
         "must not be trusted",
     ] {
         assert!(text.contains(words), "{text}");

@@ -92,6 +92,8 @@ impl Repository {
             });
         }
         let name = id.signature_name();
+        // Before the old one goes, which is all there is.
+        let text = key.for_manifest(id, &manifest, now)?;
         match store.get(&name, MAX_SIGNATURE) {
             Ok(found) if is_by(key, &found, &manifest) => return Ok(false),
             Ok(found) if existing == Existing::Keep => {
@@ -105,7 +107,6 @@ impl Repository {
             Err(store::Error::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        let text = key.for_manifest(id, &manifest, now)?;
         store.put(&name, text.as_bytes())?;
         let stored = store.get(&name, MAX_SIGNATURE).map_err(Error::required)?;
         match stored == text.as_bytes() {
