@@ -42,6 +42,13 @@ impl From<&Restore> for Trust {
 /// Why no image can be believed, before any was looked at.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
+    /// What the medium was given cannot be read.
+    #[error(
+        "the medium's site area is damaged: it cannot be told whose images it trusts, so no plan \
+         is followed by itself. Restore in the dialogue, name `trust-key` in the plan, or write \
+         the area again with imagebuilder customize"
+    )]
+    Unknown,
     /// The medium was given keys, and one of them cannot be used.
     #[error("the medium's key {} cannot be used, so no image can be checked", .path.display())]
     OfMedium {
@@ -64,6 +71,22 @@ pub enum TrustError {
 }
 
 impl Trust {
+    /// Whether a plan may be followed that nobody watches: not on a medium whose
+    /// keys cannot be known, unless it names some itself.
+    ///
+    /// # Errors
+    /// [`TrustError::Unknown`].
+    pub fn unwatched(&self) -> Result<(), TrustError> {
+        self.unwatched_on(&site::current())
+    }
+
+    fn unwatched_on(&self, site: &site::Site) -> Result<(), TrustError> {
+        match site.damaged && self.trust_key.is_empty() {
+            true => Err(TrustError::Unknown),
+            false => Ok(()),
+        }
+    }
+
     /// The repository in `store`, which from now on reads only images that are
     /// believed; all of them, where no key is trusted.
     ///
@@ -236,6 +259,22 @@ mod tests {
             error.is::<TrustError>(),
             "not unpacked is not the same as not given"
         );
+    }
+
+    #[test]
+    fn a_medium_whose_keys_cannot_be_known_follows_no_plan_by_itself() {
+        let damaged = site::Site {
+            damaged: true,
+            ..site::Site::default()
+        };
+        let open = Trust::default();
+        assert!(open.unwatched_on(&site::Site::default()).is_ok());
+        let error = open.unwatched_on(&damaged).unwrap_err().to_string();
+        assert!(error.contains("`trust-key` in the plan"), "{error}");
+        let named = Trust {
+            trust_key: vec![Key::File("a.pub".into())],
+        };
+        assert!(named.unwatched_on(&damaged).is_ok());
     }
 
     #[test]

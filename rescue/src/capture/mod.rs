@@ -18,9 +18,11 @@ mod source;
 mod tests;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
+use disk::ReadAt;
 use image::{
     Config, DiskImage, IdentityKey, ImageId, Machine, Manifest, Region, Repository, SecretKey,
     Session, StoredRegion, Timestamp,
@@ -30,7 +32,7 @@ pub use report::Report;
 pub use source::{Source, plan};
 
 use crate::event::{Event, Phase, Sink};
-use crate::identity;
+use crate::identity::{self, Place};
 use crate::inventory::{self, DiskKind};
 
 /// What an image is to be called, when and by what chance it is made, and who
@@ -177,7 +179,7 @@ pub fn run(
     };
     let sign_key = label.sign_key.take();
     let mut manifest = manifest(sources, &stored.regions, label, machine)?;
-    let notes = identify(sources, &mut manifest)?;
+    let notes = identify(repository, &mut manifest)?;
     for text in notes {
         sink.emit(Event::Warning { text });
     }
@@ -192,11 +194,24 @@ pub fn run(
 
 /// Writes into the manifest which systems are on its disks; what could not be
 /// looked into, in sentences.
-fn identify(sources: &[Source], manifest: &mut Manifest) -> anyhow::Result<Vec<String>> {
+///
+/// What was stored is looked into, not the disk: that may be in use, and what
+/// comes back is what was stored.
+fn identify(repository: &Repository, manifest: &mut Manifest) -> anyhow::Result<Vec<String>> {
     let key = IdentityKey::new(entropy()?);
     let mut notes = Vec::new();
-    for (source, disk) in sources.iter().zip(&manifest.disks) {
-        let (device, places) = source.places();
+    for disk in &manifest.disks {
+        let places = Place::of(disk);
+        let device: Arc<dyn ReadAt> = match repository.read_at(disk) {
+            Ok(device) => Arc::new(device),
+            Err(error) => {
+                notes.push(format!(
+                    "which systems disk {} holds is not known: {error}",
+                    disk.index
+                ));
+                continue;
+            }
+        };
         let found = identity::on_disk(&device, disk.index, &places, &key);
         manifest.systems.extend(found.systems);
         notes.extend(found.notes);

@@ -44,6 +44,9 @@ pub struct Site {
     pub hostname: Option<String>,
     /// Repositories to offer.
     pub repositories: Vec<String>,
+    /// Nothing of the area could be read: which keys it trusts is not known.
+    #[serde(default)]
+    pub damaged: bool,
     /// Time servers to ask.
     pub time_servers: Vec<String>,
     /// The files that were unpacked, by name.
@@ -65,6 +68,7 @@ pub(super) fn set_up() -> Option<String> {
     let problem = damaged(&why);
     let site = Site {
         problems: vec![problem.clone()],
+        damaged: true,
         ..Site::default()
     };
     let _ = Board::system().publish(STATE, &site);
@@ -89,6 +93,7 @@ pub fn run() -> anyhow::Result<()> {
         Ok(None) => Site::default(),
         Err(why) => Site {
             problems: vec![damaged(&format!("{why:#}"))],
+            damaged: true,
             ..Site::default()
         },
     };

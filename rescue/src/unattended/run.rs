@@ -118,7 +118,9 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
     let location = places::resolve(&wanted.from)
         .with_context(|| format!("looking for the repository {}", wanted.from))?;
     let web = web::Access::from(plan).web()?;
-    let repository = Trust::from(wanted).open(store::open(&location, &web)?)?;
+    let trust = Trust::from(wanted);
+    trust.unwatched()?;
+    let repository = trust.open(store::open(&location, &web)?)?;
     let image = repository.image(&wanted.image)?;
     trust::tell(&image, sink);
     let disk = pick_disk(&image, wanted.disk)?;
