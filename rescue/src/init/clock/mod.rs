@@ -9,6 +9,8 @@ mod ask;
 pub mod sntp;
 mod words;
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use ::site::plan::share::Server;
@@ -83,14 +85,19 @@ pub fn run() -> anyhow::Result<()> {
 #[derive(Debug, PartialEq, Eq)]
 struct Outlook {
     network: bool,
+    /// With another one, servers may be reached that were not.
+    addresses: BTreeSet<IpAddr>,
     servers: Vec<String>,
 }
 
 impl Outlook {
     fn now(board: &Board) -> Self {
         let network: Network = board.read(network::STATE).unwrap_or_default();
+        let up = network.links.values().filter(|link| link.is_up());
+        let addresses = up.flat_map(|link| &link.addresses).map(|a| a.address);
         Self {
             network: network.is_up(),
+            addresses: addresses.collect(),
             servers: servers(&network),
         }
     }

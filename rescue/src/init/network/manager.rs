@@ -34,6 +34,14 @@ const IDLE: Duration = Duration::from_secs(600);
 /// a switch may take half a minute to let a link's packets through.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long DHCP servers may take to answer while all addresses are of IPv6:
+/// routers tell theirs sooner, and what is to be reached may speak IPv4 only.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// What this process changes comes back as news, which may call for more changes:
+/// so often at once, before others are told and heard.
+const ROUNDS: usize = 8;
+
 struct Manager {
     route: Route,
     board: Board,
@@ -45,6 +53,8 @@ struct Manager {
     resolvers: BTreeMap<u32, (Vec<Ipv6Addr>, Duration)>,
     layers: Layers,
     settled: Option<Duration>,
+    /// When the layers changed last.
+    changed: Duration,
     only: Only,
     desired: Desired,
     stack: Stack,
@@ -65,18 +75,21 @@ pub fn run() -> anyhow::Result<()> {
     loop {
         watch.drain().context("watching settings")?;
         manager.hear();
-        let next = manager.turn();
+        let mut next = manager.turn();
+        // Told before the news of it, a change would go with the addresses from before.
+        for _ in 0..ROUNDS {
+            if !manager.take_news(&events)? {
+                break;
+            }
+            next = manager.turn();
+        }
         manager.tell()?;
         let mut fds: Vec<BorrowedFd<'_>> = vec![events.as_fd(), watch.as_fd()];
         fds.extend(manager.ports.values().filter_map(Port::socket));
         let input = |fd| Interest { fd, output: false };
         let interests: Vec<Interest<'_>> = fds.into_iter().map(input).collect();
         wait(&interests, Some(next)).context("waiting for packets")?;
-        match events.take() {
-            Ok(news) => news.into_iter().for_each(|n| manager.take(n)),
-            Err(e) if e.kind() == ErrorKind::Interrupted => manager.look_at_all()?,
-            Err(error) => return Err(error).context("reading link messages"),
-        }
+        manager.take_news(&events)?;
     }
 }
 
@@ -92,6 +105,7 @@ impl Manager {
             resolvers: BTreeMap::new(),
             layers: Layers::default(),
             settled: None,
+            changed: Duration::ZERO,
             only: Only::Undecided,
             desired: Desired::default(),
             stack: Stack::default(),
@@ -121,6 +135,19 @@ impl Manager {
             .into_iter()
             .for_each(|a| self.take(News::Address(a)));
         Ok(())
+    }
+
+    /// Takes the news that are there; whether there were any.
+    fn take_news(&mut self, events: &Events) -> anyhow::Result<bool> {
+        match events.take() {
+            Ok(news) => {
+                let any = !news.is_empty();
+                news.into_iter().for_each(|n| self.take(n));
+                Ok(any)
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => self.look_at_all().map(|()| true),
+            Err(error) => Err(error).context("reading link messages"),
+        }
     }
 
     /// Takes news of the kernel.
@@ -165,9 +192,27 @@ impl Manager {
         }
         let layers = Layers::load(&self.board, &self.cmdline);
         if layers != self.layers {
+            let keep = asks_for_the_only(&self.layers.all) && self.only_works();
+            if !keep {
+                self.only = Only::Undecided;
+            }
             self.layers = layers;
-            self.only = Only::Undecided;
+            self.changed = self.started.elapsed();
         }
+    }
+
+    /// Whether the link that is meant where none is named has a cable.
+    fn only_works(&self) -> bool {
+        match &self.only {
+            Only::Link(name) => find(&self.links, name).is_some_and(|link| link.carrier),
+            Only::Undecided | Only::Several(_) => false,
+        }
+    }
+
+    /// Until when what is set may come up; `None`, while drivers are still loaded.
+    fn patience(&self) -> Option<Duration> {
+        let settled = self.settled?;
+        Some(settled.max(self.changed).saturating_add(PATIENCE))
     }
 
     /// Makes everything what it is to be; how long until something is due.
@@ -193,10 +238,13 @@ impl Manager {
             port.receive(&mut self.route, now);
             next = next.min(port.step(&mut self.route, now).unwrap_or(next));
             let patience = port.since.saturating_add(PATIENCE);
-            if wanted.is_set && patience > now {
-                next = next.min(patience);
-            }
+            let patience = Some(patience).filter(|_| wanted.is_set);
+            let answer = port
+                .asking_since()
+                .map(|since| since.saturating_add(ANSWER));
+            next = earliest(next, [patience, answer], now);
         }
+        next = earliest(next, [self.patience()], now);
         let held = self.resolvers.values().map(|(_, until)| *until);
         next = held.fold(next, Duration::min);
         self.resolvers.retain(|_, (_, until)| *until > now);
@@ -232,7 +280,9 @@ impl Manager {
     fn drop_ports(&mut self) {
         let (desired, route) = (&self.desired, &mut self.route);
         self.ports.retain(|_, port| {
-            let keep = desired.ports.contains_key(&port.link.name);
+            // The packets of a bond's member go to the bond: nobody would read its own.
+            let alone = port.link.master.is_none();
+            let keep = alone && desired.ports.contains_key(&port.link.name);
             if !keep {
                 port.clear(route);
             }
@@ -300,9 +350,7 @@ impl Manager {
             .map(|link| (link.name.clone(), self.link_state(link)))
             .collect();
         let now = self.started.elapsed();
-        let early = self
-            .settled
-            .is_none_or(|since| now < since.saturating_add(PATIENCE));
+        let early = self.patience().is_none_or(|until| now < until);
         let expected = |(name, wanted): (&String, &super::desired::Port)| {
             let up = links.get(name).is_some_and(LinkState::is_up);
             let port = self.ports.values().find(|p| p.link.name == *name);
@@ -312,6 +360,11 @@ impl Manager {
         let said = self.layers.all.iter().any(|entries| !entries.is_empty());
         let incomplete = !self.desired.problems.is_empty() || self.only == Only::Undecided;
         let waiting = self.desired.ports.iter().any(expected)
+            || awaits_ipv4(
+                &links,
+                self.ports.values().filter_map(Port::asking_since),
+                now,
+            )
             || (said && self.settled.is_none())
             || (said && incomplete && early && asks_for_the_only(&self.layers.all));
         let missing = match self.settled {
@@ -358,6 +411,27 @@ impl Manager {
     }
 }
 
+/// The earliest of `next` and those of `deadlines` that are not over.
+fn earliest<const N: usize>(
+    next: Duration,
+    deadlines: [Option<Duration>; N],
+    now: Duration,
+) -> Duration {
+    let ahead = deadlines.into_iter().flatten().filter(|at| *at > now);
+    ahead.fold(next, Duration::min)
+}
+
+/// Whether no link has an address of IPv4 and DHCP servers may still give one;
+/// `asking`, since when they are asked.
+fn awaits_ipv4(
+    links: &BTreeMap<String, LinkState>,
+    mut asking: impl Iterator<Item = Duration>,
+    now: Duration,
+) -> bool {
+    let has = |link: &LinkState| link.carrier && link.addresses.iter().any(|a| a.address.is_ipv4());
+    !links.values().any(has) && asking.any(|since| now < since.saturating_add(ANSWER))
+}
+
 /// Whether it is a wired link of the machine: bonds, VLANs, bridges, tunnels and the
 /// like have no device behind them.
 fn is_card(link: &Link) -> bool {
@@ -365,4 +439,56 @@ fn is_card(link: &Link) -> bool {
     let wireless = device.join("wireless").exists() || device.join("phy80211").exists();
     let has_mac = link.mac.is_some() && link.ethernet && !link.loopback;
     has_mac && !wireless && device.join("device").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::Origin;
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn ago(seconds: u64) -> Duration {
+        NOW - Duration::from_secs(seconds)
+    }
+
+    fn links(address: &str) -> BTreeMap<String, LinkState> {
+        let address = Address {
+            address: address.parse().unwrap(),
+            prefix: 24,
+            origin: Origin::Router,
+        };
+        let link = LinkState {
+            carrier: true,
+            addresses: vec![address],
+            ..LinkState::default()
+        };
+        [("eth0".to_owned(), link)].into()
+    }
+
+    #[test]
+    fn a_routers_address_does_not_end_the_waiting_for_dhcp() {
+        let waits = |address, since| awaits_ipv4(&links(address), [since].into_iter(), NOW);
+        assert!(waits("fd00::7", ago(14)));
+        assert!(!waits("fd00::7", ago(15)), "nobody answers");
+        assert!(!waits("10.0.0.7", ago(1)));
+        assert!(!awaits_ipv4(&links("fd00::7"), [].into_iter(), NOW));
+    }
+
+    #[test]
+    fn what_is_over_wakes_nobody() {
+        let (later, soon) = (NOW + PATIENCE, NOW + ANSWER);
+        assert_eq!(earliest(later, [Some(soon), None], NOW), soon);
+        assert_eq!(earliest(later, [Some(NOW), Some(ago(3))], NOW), later);
+    }
+
+    #[test]
+    fn new_settings_are_waited_for_however_old_the_machine_is() {
+        let mut manager = Manager::new().unwrap();
+        assert_eq!(manager.patience(), None);
+        manager.settled = Some(ago(90));
+        assert_eq!(manager.patience(), Some(ago(90) + PATIENCE));
+        manager.changed = NOW;
+        assert_eq!(manager.patience(), Some(NOW + PATIENCE));
+    }
 }

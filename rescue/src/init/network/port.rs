@@ -40,6 +40,7 @@ struct Talk {
     socket: PacketSocket,
     client: Client,
     mac: [u8; 6],
+    since: Duration,
 }
 
 impl Port {
@@ -102,6 +103,7 @@ impl Port {
                     socket,
                     client,
                     mac,
+                    since: now,
                 });
             }
             Err(error) => self.problem = Some(format!("opening a packet socket: {error}")),
@@ -163,6 +165,12 @@ impl Port {
     /// Whether DHCP servers are asked.
     pub(super) fn is_asking(&self) -> bool {
         self.talk.is_some()
+    }
+
+    /// Since when DHCP servers are asked, while there is a cable.
+    pub(super) fn asking_since(&self) -> Option<Duration> {
+        let talk = self.talk.as_ref().filter(|_| self.link.carrier)?;
+        Some(talk.since)
     }
 
     /// What is to be waited on for messages of DHCP servers.
