@@ -6,10 +6,11 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use ::site::plan::share::{Nfs, Server, Smb};
 use anyhow::{Context, bail};
@@ -21,6 +22,13 @@ use super::volumes::{self, MOUNTS};
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a server is tried to which no packet gets: after a link came up, a
+/// switch with spanning tree lets none through for half a minute.
+const UNREACHED: Duration = Duration::from_secs(40);
+
+/// Between two such tries.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A server that is silent for five minutes in the middle of the work gives an
 /// error instead of hanging for ever; until then the kernel tries again.
@@ -144,19 +152,51 @@ pub(super) fn connect(server: &Server, usual_port: u16) -> anyhow::Result<TcpStr
             server.host
         ),
     };
-    let mut problems = Vec::new();
-    for address in found {
-        match TcpStream::connect_timeout(&address, CONNECT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => problems.push(format!("{address}: {error}")),
-        }
-    }
+    let try_one = |address: &SocketAddr| TcpStream::connect_timeout(address, CONNECT);
+    let problems = match first_of(&found, UNREACHED, PAUSE, try_one) {
+        Ok(stream) => return Ok(stream),
+        Err(problems) => problems,
+    };
     bail!(
         "the server {} does not answer ({}): is it on, is the service running, and does a \
          firewall let port {port} through?",
         server.host,
         problems.join("; ")
     )
+}
+
+/// What `try_one` has of the first address where it succeeds, else what is wrong
+/// with each. Addresses to none of which packets get are tried again, up to
+/// `patience`.
+fn first_of<T>(
+    addresses: &[SocketAddr],
+    patience: Duration,
+    pause: Duration,
+    mut try_one: impl FnMut(&SocketAddr) -> io::Result<T>,
+) -> Result<T, Vec<String>> {
+    let started = Instant::now();
+    loop {
+        let (mut problems, mut reached) = (Vec::new(), addresses.is_empty());
+        for address in addresses {
+            match try_one(address) {
+                Ok(it) => return Ok(it),
+                Err(error) => {
+                    reached |= !is_unreached(error.kind());
+                    problems.push(format!("{address}: {error}"));
+                }
+            }
+        }
+        if reached || started.elapsed().saturating_add(pause) > patience {
+            return Err(problems);
+        }
+        sleep(pause);
+    }
+}
+
+/// Whether no packet came back from the server.
+fn is_unreached(kind: ErrorKind) -> bool {
+    use ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
+    matches!(kind, HostUnreachable | NetworkUnreachable | TimedOut)
 }
 
 /// "10.0.0.1:/srv/backup".
@@ -242,6 +282,28 @@ mod tests {
         assert_ne!(one, point("me:a@nas/s", Access::ReadWrite));
         assert_eq!(one, point("me:a@nas/s", Access::ReadOnly));
         assert!(!one.display().to_string().contains("me:"));
+    }
+
+    #[test]
+    fn a_server_is_tried_again_only_while_no_packet_gets_there() {
+        let two: Vec<SocketAddr> = ["10.0.0.1:1", "10.0.0.2:1"]
+            .iter()
+            .map(|a| a.parse().unwrap())
+            .collect();
+        let run = |patience, kinds: &[ErrorKind]| {
+            let (mut kinds, mut tries) = (kinds.iter(), 0);
+            let outcome = first_of(&two, patience, Duration::from_millis(1), |_| {
+                tries += 1;
+                kinds.next().map_or(Ok(()), |kind| Err((*kind).into()))
+            });
+            (outcome.map_err(|problems| problems.len()), tries)
+        };
+        use ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+        let none = [HostUnreachable, NetworkUnreachable, TimedOut];
+        assert_eq!(run(UNREACHED, &none), (Ok(()), 4));
+        assert_eq!(run(Duration::ZERO, &none), (Err(2), 2), "the time is over");
+        let refused = [HostUnreachable, ConnectionRefused];
+        assert_eq!(run(UNREACHED, &refused), (Err(2), 2), "one answered");
     }
 
     #[test]
