@@ -48,6 +48,10 @@ pub struct Access {
     /// Servers that are reached without it.
     #[arg(skip)]
     pub no_proxy: Vec<NoProxy>,
+
+    /// A plan says all this: the operator's word on the proxy counts more.
+    #[arg(skip)]
+    pub of_plan: bool,
 }
 
 impl From<&Plan> for Access {
@@ -59,6 +63,7 @@ impl From<&Plan> for Access {
             ca: wanted.ca.clone(),
             client_cert: wanted.client_cert.clone(),
             client_key: wanted.client_key.clone(),
+            of_plan: true,
         }
     }
 }
@@ -81,7 +86,7 @@ impl Access {
         let web = Web {
             trust,
             identity,
-            proxy: self.proxy()?,
+            proxy: self.proxy(settings::operators_proxy())?,
             ..Web::default()
         };
         web.check().context("preparing to speak TLS")?;
@@ -90,11 +95,14 @@ impl Access {
 }
 
 impl Access {
-    /// The proxy that was given, else that of the operator or the medium.
-    fn proxy(&self) -> anyhow::Result<Option<store::Proxy>> {
+    /// The proxy that was given with the command, else that of the operator (`operators`;
+    /// empty for none), of the plan or of the medium.
+    fn proxy(&self, operators: Option<String>) -> anyhow::Result<Option<store::Proxy>> {
         let (given, mut except) = match &self.proxy {
-            Some(proxy) => (Some(proxy.clone()), self.no_proxy.clone()),
-            None => settings::proxy(),
+            Some(proxy) if !self.of_plan || operators.is_none() => {
+                (Some(proxy.clone()), self.no_proxy.clone())
+            }
+            _ => settings::proxy(operators),
         };
         if except.is_empty() {
             except.clone_from(&self.no_proxy);
@@ -231,6 +239,25 @@ mod tests {
             "Proxy(http://own:2, not for [\"lab\"])"
         );
         assert!(Access::default().web().unwrap().proxy.is_none());
+    }
+
+    #[test]
+    fn the_operators_proxy_counts_before_the_plans_but_not_before_the_commands() {
+        let proxy = |of_plan, operators: Option<&str>| {
+            let access = Access {
+                proxy: Some("http://given:1".parse().unwrap()),
+                of_plan,
+                ..Access::default()
+            };
+            let proxy = access.proxy(operators.map(str::to_owned)).unwrap();
+            proxy.map(|proxy| proxy.to_string())
+        };
+        let given = Some("http://given:1".to_owned());
+        assert_eq!(proxy(true, None), given);
+        let own = Some("http://own:2".to_owned());
+        assert_eq!(proxy(true, Some("http://own:2")), own);
+        assert_eq!(proxy(true, Some("")), None, "the operator wants none");
+        assert_eq!(proxy(false, Some("http://own:2")), given);
     }
 
     #[test]

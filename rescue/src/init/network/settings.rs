@@ -115,15 +115,21 @@ fn of_medium(folder: &Path) -> Option<::site::network::Network> {
     Some(::site::Config::parse("site.toml", &text).ok()?.network)
 }
 
-/// The proxy that the operator or the medium sets, and what is reached without it.
+/// The operator's proxy, if this is a medium; empty for none, whatever others say.
 #[must_use]
-pub fn proxy() -> (Option<Proxy>, Vec<NoProxy>) {
-    let medium = of_medium(Path::new(site::FOLDER)).unwrap_or_default();
-    let given = match site::is_medium() {
+pub fn operators_proxy() -> Option<String> {
+    match site::is_medium() {
         true => Given::read(&Board::system()).proxy,
         false => None,
-    };
-    match given {
+    }
+}
+
+/// The proxy that the operator (`operators`) or the medium sets, and what is reached
+/// without it.
+#[must_use]
+pub fn proxy(operators: Option<String>) -> (Option<Proxy>, Vec<NoProxy>) {
+    let medium = of_medium(Path::new(site::FOLDER)).unwrap_or_default();
+    match operators {
         Some(text) => (text.parse().ok(), medium.no_proxy),
         None => (medium.proxy, medium.no_proxy),
     }
