@@ -10,6 +10,9 @@ use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
 pub(crate) type Files<'a> = [(String, &'a [u8])];
 
 const MIB: usize = 1 << 20;
+/// For the tables (a tenth of a MiB at 40 MiB), clusters that are not full, and a
+/// plan that somebody puts there.
+const SPARE: usize = 768 << 10;
 
 /// A FAT16 image holding `files`. The same files give the same bytes: the
 /// volume id is `serial`, and fatfs without a clock writes a constant time.
@@ -18,7 +21,7 @@ pub(crate) fn image(files: &Files<'_>, serial: u32) -> Result<Vec<u8>> {
     // Tables and folders stay far below one MiB; a FAT16 needs 4085 clusters,
     // which at 512 bytes each is 2 MiB.
     let size = content
-        .saturating_add(MIB)
+        .saturating_add(SPARE)
         .next_multiple_of(MIB)
         .max(4 * MIB);
     let mut bytes = vec![0; size];
