@@ -143,6 +143,15 @@ pub fn reread_table(device: &impl AsFd) -> Result<()> {
     Ok(())
 }
 
+/// Whether opening a disk that just came failed because the kernel is not done
+/// with it: its node in /dev is made (`device_add` in block/genhd.c of Linux)
+/// before the disk answers to it (`bdev_add`), and gives `ENXIO` in between.
+#[must_use]
+pub fn is_early(error: &Error) -> bool {
+    use nix::libc::{ENOENT, ENXIO};
+    matches!(error.raw_os_error(), Some(ENOENT | ENXIO))
+}
+
 /// Makes the kernel refuse writes to a disk and its partitions (`BLKROSET`).
 ///
 /// # Errors

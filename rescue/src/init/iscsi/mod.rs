@@ -10,6 +10,7 @@ mod session;
 pub(crate) use portal::OUR_NAMES;
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -104,14 +105,24 @@ fn find(kernel: &Kernel, id: u32, number: Option<u64>) -> anyhow::Result<String>
     for disk in units.iter().filter(|u| u.kind == DISK) {
         let named = wait_for(|| kernel.disk(id, disk.number))?;
         let name = named.with_context(|| format!("disk {} does not come up", disk.number))?;
-        let path = Path::new("/dev").join(&name);
-        let only_read = File::open(&path).and_then(|disk| sys::block::make_read_only(&disk));
-        only_read.with_context(|| format!("protecting {} from writes", path.display()))?;
+        protect(&Path::new("/dev").join(&name), |path| File::open(path))?;
         if unit == Some(disk.number) {
             meant = Some(name);
         }
     }
     meant.with_context(|| choice(&units, number))
+}
+
+/// Has the kernel refuse writes to the disk `path`, as soon as it can be opened.
+fn protect(path: &Path, open: impl Fn(&Path) -> io::Result<File>) -> anyhow::Result<()> {
+    let opened = wait_for(|| match open(path) {
+        Ok(disk) => Ok(Some(disk)),
+        Err(error) if sys::block::is_early(&error) => Ok(None),
+        Err(error) => Err(error.into()),
+    });
+    let disk = opened.and_then(|disk| disk.context("it does not open"));
+    let done = disk.and_then(|disk| Ok(sys::block::make_read_only(&disk)?));
+    done.with_context(|| format!("protecting {} from writes", path.display()))
 }
 
 /// Ends every session: the machine is about to stop, and nothing is mounted.
@@ -164,6 +175,8 @@ fn wait_for<T>(mut ask: impl FnMut() -> anyhow::Result<Option<T>>) -> anyhow::Re
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn units(all: &[(u64, u32)]) -> Vec<Unit> {
@@ -172,6 +185,27 @@ mod tests {
             kind: *kind,
         };
         all.iter().map(unit).collect()
+    }
+
+    #[test]
+    fn a_disk_that_does_not_open_yet_is_waited_for() {
+        let asked = Cell::new(0);
+        let open = |_: &Path| {
+            asked.set(asked.get() + 1);
+            Err(io::Error::from_raw_os_error(match asked.get() {
+                // ENOENT, ENXIO, EACCES
+                1 => 2,
+                2 | 3 => 6,
+                _ => 13,
+            }))
+        };
+        let error = protect(Path::new("/dev/sdx"), open).expect_err("it never opens");
+        assert_eq!(asked.get(), 4);
+        let said = format!("{error:#}");
+        assert!(
+            said.starts_with("protecting /dev/sdx from writes: Perm"),
+            "{said}"
+        );
     }
 
     #[test]
