@@ -26,6 +26,10 @@ const MAX_LISTING: u64 = 64 << 20;
 const BACK_OFF_MS: [u32; 5] = [100, 300, 1000, 2000, 4000];
 /// Between later tries, while a server is waited for.
 const LONGEST_WAIT_MS: u32 = 4000;
+/// How long a server is tried to which no packet gets, even one never heard:
+/// after a link came up, a switch with spanning tree lets none through for half
+/// a minute.
+const UNREACHED: Duration = Duration::from_secs(40);
 /// A server that ignores ranges sends everything from the start; what ends
 /// within this many bytes is read that way, the rest is refused.
 const MAX_SKIPPED: u64 = 4 << 20;
@@ -42,6 +46,7 @@ pub struct HttpStore {
     /// waited out, up to [`PATIENCE`].
     answered: AtomicBool,
     patience: Duration,
+    unreached: Duration,
     /// What one of [`BACK_OFF_MS`] stands for.
     millisecond: Duration,
 }
@@ -52,6 +57,8 @@ enum Failure {
     Passing(String),
     /// The server did not answer: a cable is out, it starts again.
     Silent(String),
+    /// No packet gets to the server, or none comes back.
+    Unreached(String),
     /// One of the two does not trust the other, or the proxy does not let us through.
     Untrusted(String),
     /// Will not.
@@ -64,6 +71,9 @@ impl From<ureq::Error> for Failure {
             return Self::Untrusted(words);
         }
         match error {
+            ureq::Error::Io(ref io) if is_unreached(io.kind()) => {
+                Self::Unreached(error.to_string())
+            }
             ureq::Error::Io(_)
             | ureq::Error::Timeout(_)
             | ureq::Error::ConnectionFailed
@@ -89,6 +99,11 @@ impl From<std::io::Error> for Failure {
     }
 }
 
+fn is_unreached(kind: ErrorKind) -> bool {
+    use ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
+    matches!(kind, HostUnreachable | NetworkUnreachable | TimedOut)
+}
+
 type Try<T> = std::result::Result<T, Failure>;
 
 impl HttpStore {
@@ -106,6 +121,7 @@ impl HttpStore {
                 silence: Arc::clone(&web.silence),
                 answered: AtomicBool::new(false),
                 patience: PATIENCE,
+                unreached: UNREACHED,
                 millisecond: Duration::from_millis(1),
             }),
             Err(error) => Err(Error::Unreachable {
@@ -143,7 +159,8 @@ impl HttpStore {
     fn retry<T>(&self, mut attempt: impl FnMut() -> Try<T>) -> Result<T> {
         let (started, mut tries) = (Instant::now(), 0_usize);
         loop {
-            let (reason, silent) = match attempt() {
+            // For how long it is tried again; whether the server is silent.
+            let (reason, patience, silent) = match attempt() {
                 Ok(value) => {
                     self.heard();
                     return Ok(value);
@@ -153,15 +170,17 @@ impl HttpStore {
                     return Err(error);
                 }
                 Err(Failure::Untrusted(reason)) => return Err(self.unreachable(reason)),
-                Err(Failure::Passing(reason)) => (reason, false),
-                Err(Failure::Silent(reason)) => (reason, true),
+                Err(Failure::Passing(reason)) => (reason, Duration::ZERO, false),
+                Err(Failure::Silent(reason)) => (reason, Duration::ZERO, true),
+                Err(Failure::Unreached(reason)) => (reason, self.unreached, true),
             };
             let wait = BACK_OFF_MS.get(tries);
             tries = tries.saturating_add(1);
             let waits = silent && self.answered.load(Ordering::Relaxed);
+            let patience = if waits { self.patience } else { patience };
             let wait = match wait {
                 Some(wait) => *wait,
-                None if waits && started.elapsed() < self.patience => LONGEST_WAIT_MS,
+                None if started.elapsed() < patience => LONGEST_WAIT_MS,
                 None => return Err(self.unreachable(gave_up(&reason, tries, started.elapsed()))),
             };
             if waits {
@@ -446,6 +465,7 @@ mod tests {
     fn store(patience: Duration) -> HttpStore {
         let mut store = HttpStore::new("https://me:secret@h/r", &Web::default()).unwrap();
         store.patience = patience;
+        store.unreached = Duration::ZERO;
         store.millisecond = Duration::from_micros(10);
         store
     }
@@ -476,6 +496,27 @@ mod tests {
         let error = other.retry(gone).unwrap_err().to_string();
         assert!(error.contains("tried 6 times"), "{error}");
         assert!(other.silence.now().is_none());
+    }
+
+    #[test]
+    fn a_server_to_which_no_packet_gets_is_tried_longer() {
+        let failure = |kind| Failure::from(ureq::Error::Io(std::io::Error::from(kind)));
+        let mut store = store(PATIENCE);
+        store.unreached = Duration::from_secs(20);
+        let mut tries = 0;
+        let late = store.retry(|| {
+            tries += 1;
+            match tries <= BACK_OFF_MS.len() + 1 {
+                true => Err(failure(ErrorKind::HostUnreachable)),
+                false => Ok(()),
+            }
+        });
+        late.unwrap();
+        let refused = || -> Try<()> { Err(failure(ErrorKind::ConnectionRefused)) };
+        let mut other = self::store(PATIENCE);
+        other.unreached = Duration::from_secs(20);
+        let error = other.retry(refused).unwrap_err().to_string();
+        assert!(error.contains("tried 6 times"), "{error}");
     }
 
     #[test]
