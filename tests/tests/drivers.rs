@@ -40,7 +40,6 @@ fn sentences(value: &Value, of: &str) -> Vec<String> {
 
 /// QEMU's i82551 comes up only with microcode that the driver loads as firmware.
 #[test]
-#[ignore = "it hangs now and then, and nobody knows yet why"]
 fn vm_firmware_of_a_layer_is_found_and_controllers_without_a_driver_get_advice() -> Result<()> {
     let folder = scratch()?;
     let (list, firmware) = (

@@ -212,7 +212,6 @@ fn answer(vm: &mut Vm, question: &str, answer: &str) -> Result<()> {
 /// line says and what a router advertises, is set at the dialogue, and restores
 /// from a server that only the proxy can reach.
 #[test]
-#[ignore = "it has not passed yet: the name that a router's DNS server should tell is not resolved"]
 fn vm_the_operator_sets_ipv6_and_a_proxy() -> Result<()> {
     let scratch = scratch()?;
     let folder = scratch.path();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use site::network::{Link, LinkName, Proxy, VlanId};
 
-use super::network::settings::Given;
+use super::network::settings::{self, Given};
 use super::network::state::{LinkState, Origin};
 use super::network::{self, Network};
 use super::state::Board;
@@ -38,12 +38,11 @@ directly.";
 #[must_use]
 pub(super) fn forms(board: &Board) -> Vec<Form> {
     let network: Network = board.read(network::STATE).unwrap_or_default();
-    let given = Given::read(board);
     let links = network.links.iter().filter(|(_, l)| l.part_of.is_none());
     // A VLAN is set by the form of the link that it is on top of.
     let links = links.filter(|(name, _)| !name.contains('.'));
     let mut forms: Vec<Form> = links
-        .map(|(name, state)| link(name, state, &given))
+        .map(|(name, state)| link(name, state, said(board, &network, name).as_ref()))
         .collect();
     if !forms.is_empty() {
         forms.push(proxy());
@@ -51,8 +50,14 @@ pub(super) fn forms(board: &Board) -> Vec<Form> {
     forms
 }
 
-fn link(name: &str, state: &LinkState, given: &Given) -> Form {
-    let set = given.operator.links.iter().find(|l| l.is_about(name, None));
+/// What was said of the link `name` so far, by anybody.
+fn said(board: &Board, network: &Network, name: &str) -> Option<Link> {
+    let others = network.links.keys().filter(|n| !n.contains('.')).count();
+    let mac = network.links.get(name).and_then(|l| l.mac.parse().ok());
+    settings::of_link(board, name, mac, others == 1)
+}
+
+fn link(name: &str, state: &LinkState, set: Option<&Link>) -> Form {
     let now = state.addresses.iter().filter(|a| a.origin == Origin::Set);
     let now: Vec<String> = now.map(ToString::to_string).collect();
     let is_static = set.map_or(!now.is_empty(), |l| !l.addresses.is_empty());
@@ -120,7 +125,12 @@ pub(super) fn submit(board: &Board, form: &Form, values: &[String]) -> anyhow::R
 
 fn set_link(board: &Board, form: &Form, values: &[String]) -> anyhow::Result<Filled> {
     let name = form.offer.split_whitespace().next().unwrap_or_default();
-    let link = read(name, values)?;
+    let mut link = read(name, values)?;
+    // What the form does not ask for stays as it was.
+    let network: Network = board.read(network::STATE).unwrap_or_default();
+    if let Some(before) = said(board, &network, name) {
+        (link.search, link.mtu) = (before.search, before.mtu);
+    }
     let serial = Given::change(board, |given| {
         given.operator.links.retain(|l| l.name != link.name);
         given.operator.links.push(link.clone());
@@ -272,6 +282,26 @@ mod tests {
         let given = Given::read(&board);
         assert_eq!(given.operator.links.len(), 1, "the same link, set anew");
         assert!(given.operator.links[0].setup().dhcp && given.operator.links[0].vlan.is_none());
+    }
+
+    #[test]
+    fn what_a_plan_said_is_shown_and_stays() {
+        let (_folder, board) = board();
+        let word = "10.0.0.7/24,gateway=10.0.0.1,dns=10.0.0.53,search=lab,mtu=1400";
+        let mut plan = Link::from_word(word).unwrap();
+        plan.mac = "52:54:00:12:34:56".parse().ok();
+        Given::change(&board, |given| given.plan.links.push(plan)).unwrap();
+        let form = forms(&board).remove(0);
+        let shown: Vec<&str> = form.fields.iter().map(|f| f.value.as_str()).collect();
+        assert_eq!(shown, [STATIC, "10.0.0.7/24", "10.0.0.1", "10.0.0.53", ""]);
+        let filled: Vec<String> = shown
+            .iter()
+            .map(|s| s.replace("10.0.0.7", "10.0.0.8"))
+            .collect();
+        submit(&board, &form, &filled).unwrap();
+        let link = Given::read(&board).operator.links.remove(0);
+        assert_eq!(link.mtu.map(|m| m.get()), Some(1400));
+        assert_eq!(link.search.len(), 1);
     }
 
     #[test]

@@ -185,7 +185,11 @@ pub(super) fn ensure_known(kind: &str) -> anyhow::Result<()> {
 pub fn mount(volume: &Volume) -> anyhow::Result<PathBuf> {
     let target = Path::new(MOUNTS).join(&volume.name);
     if is_mounted(&target) {
-        return Ok(target);
+        if fs::read_dir(&target).is_ok() {
+            return Ok(target);
+        }
+        // The program that served it has ended.
+        let _ = sys::mount::detach(&target);
     }
     let kind = kernel_name(volume.kind).context("it holds no file system")?;
     let known = ensure_known(kind);

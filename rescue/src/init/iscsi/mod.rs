@@ -82,7 +82,7 @@ fn session(kernel: &Kernel, lun: &Lun) -> anyhow::Result<(u32, bool)> {
         Some(target) => target.clone(),
         None => portal::only_target(lun)?,
     };
-    if let Some(id) = kernel.alive(&target, &lun.server.host)? {
+    if let Some(id) = kernel.alive(&target, &lun.server.host) {
         return Ok((id, false));
     }
     let (stream, agreed) = portal::log_in(lun, &target)?;

@@ -74,20 +74,22 @@ impl Kernel {
     }
 
     /// The session with that target that works; those that do not are ended.
-    pub(super) fn alive(&self, target: &str, host: &str) -> anyhow::Result<Option<u32>> {
+    pub(super) fn alive(&self, target: &str, host: &str) -> Option<u32> {
         for (id, session) in ours(Path::new(SESSIONS)) {
-            if text(&session.join("targetname")).as_deref() != Some(target) {
-                continue;
-            }
             let address =
                 format!("/sys/class/iscsi_connection/connection{id}:0/persistent_address");
-            let same = text(Path::new(&address)).as_deref() == Some(host);
-            if same && text(&session.join("state")).as_deref() == Some("LOGGED_IN") {
-                return Ok(Some(id));
+            let seen = Seen {
+                target: text(&session.join("targetname")),
+                host: text(Path::new(&address)),
+                state: text(&session.join("state")),
+            };
+            match seen.fate(target, host) {
+                Fate::Use => return Some(id),
+                Fate::End => self.end(id),
+                Fate::Leave => {}
             }
-            self.end(id);
         }
-        Ok(None)
+        None
     }
 
     /// Gives the kernel a connection that is logged in; the session's number.
@@ -193,6 +195,37 @@ impl Kernel {
     }
 }
 
+/// What the kernel tells of a session.
+#[derive(Debug)]
+struct Seen {
+    target: Option<String>,
+    host: Option<String>,
+    state: Option<String>,
+}
+
+/// What is to be done with a session when a target is asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Use,
+    End,
+    Leave,
+}
+
+impl Seen {
+    /// When `target` on `host` is asked for.
+    fn fate(&self, target: &str, host: &str) -> Fate {
+        let is_target = self.target.as_deref() == Some(target);
+        let works = self.state.as_deref() == Some("LOGGED_IN");
+        match (is_target, works, self.host.as_deref() == Some(host)) {
+            (true, true, true) => Fate::Use,
+            (true, false, _) => Fate::End,
+            // The same server under another name, or another that was cloned from it:
+            // what is read through this session goes on.
+            (true, true, false) | (false, ..) => Fate::Leave,
+        }
+    }
+}
+
 /// What the kernel is told of the negotiation.
 fn numbers(agreed: &Session) -> [(Param, u32); 13] {
     let settings = &agreed.settings;
@@ -264,6 +297,20 @@ fn text(file: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_session_that_works_is_never_ended() {
+        let seen = |target: &str, host: &str, state: &str| Seen {
+            target: Some(target.to_owned()),
+            host: Some(host.to_owned()),
+            state: Some(state.to_owned()),
+        };
+        let fate = |seen: Seen| seen.fate("iqn.a", "nas");
+        assert_eq!(fate(seen("iqn.a", "nas", "LOGGED_IN")), Fate::Use);
+        assert_eq!(fate(seen("iqn.a", "10.0.0.1", "LOGGED_IN")), Fate::Leave);
+        assert_eq!(fate(seen("iqn.a", "10.0.0.1", "FAILED")), Fate::End);
+        assert_eq!(fate(seen("iqn.b", "nas", "FAILED")), Fate::Leave);
+    }
 
     #[test]
     fn only_our_own_sessions_are_touched() {

@@ -154,6 +154,9 @@ impl Manager {
     fn take(&mut self, news: News) {
         match news {
             News::Link(link) => {
+                if !self.links.contains_key(&link.index) {
+                    wait_for_probe(&link.name);
+                }
                 if let Some(port) = self.ports.get_mut(&link.index) {
                     port.link(link.clone());
                 }
@@ -352,7 +355,7 @@ impl Manager {
         let now = self.started.elapsed();
         let early = self.patience().is_none_or(|until| now < until);
         let expected = |(name, wanted): (&String, &super::desired::Port)| {
-            let up = links.get(name).is_some_and(LinkState::is_up);
+            let up = links.get(name).is_some_and(|l| l.has_all(&wanted.setup));
             let port = self.ports.values().find(|p| p.link.name == *name);
             let young = port.map_or(early, |p| now < p.since.saturating_add(PATIENCE));
             wanted.is_set && !up && young
@@ -430,6 +433,17 @@ fn awaits_ipv4(
 ) -> bool {
     let has = |link: &LinkState| link.carrier && link.addresses.iter().any(|a| a.address.is_ipv4());
     !links.values().any(has) && asking.any(|since| now < since.saturating_add(ANSWER))
+}
+
+/// Returns when the driver of the link `name` has taken up its card. Some tell of
+/// the link before they are done, and the kernel crashes when it is switched on in
+/// between: `e100_probe` of Linux makes what `e100_open` needs after
+/// `register_netdev`.
+fn wait_for_probe(name: &str) {
+    // The kernel holds the card's lock as long as the driver's probe lasts, and takes it
+    // for this file of PCI devices (`driver_override_show` in drivers/pci/pci-sysfs.c).
+    let lock = Path::new("/sys/class/net").join(name);
+    drop(std::fs::read(lock.join("device/driver_override")));
 }
 
 /// Whether it is a wired link of the machine: bonds, VLANs, bridges, tunnels and the

@@ -19,20 +19,23 @@ pub(super) enum Only {
 
 /// The only one there is, else the only one with a cable in it. `links` are names
 /// with carrier or not; `settled`, how long all drivers are there already. What was
-/// chosen `before` stays so.
+/// chosen `before` stays so, until its cable is in another link.
 pub(super) fn choose(
     links: &[(&str, bool)],
     settled: Option<Duration>,
     before: Option<&str>,
 ) -> Only {
     let link = |name: &str| Only::Link(name.to_owned());
+    let plugged: Vec<&str> = links.iter().filter(|l| l.1).map(|l| l.0).collect();
     if let Some((name, _)) = links.iter().find(|(name, _)| before == Some(name)) {
-        return link(name);
+        return match plugged.as_slice() {
+            [other] => link(other),
+            _ => link(name),
+        };
     }
     let Some(settled) = settled else {
         return Only::Undecided;
     };
-    let plugged: Vec<&str> = links.iter().filter(|l| l.1).map(|l| l.0).collect();
     match (links, plugged.as_slice()) {
         ([(only, _)], _) => link(only),
         _ if settled < CALM => Only::Undecided,
@@ -55,11 +58,15 @@ mod tests {
         let two = [("eth0", false), ("eth1", true)];
         assert_eq!(choose(&two, early, None), Only::Undecided);
         assert_eq!(choose(&two, late, None), Only::Link("eth1".into()));
-        assert_eq!(choose(&two, None, Some("eth0")), Only::Link("eth0".into()));
+        let moved = choose(&two, late, Some("eth0"));
+        assert_eq!(moved, Only::Link("eth1".into()), "the cable was moved");
+        let none = [("eth0", false), ("eth1", false)];
+        assert_eq!(choose(&none, late, Some("eth0")), Only::Link("eth0".into()));
         let both = [("eth0", true), ("eth1", true)];
         let several = Only::Several(vec!["eth0".into(), "eth1".into()]);
         assert_eq!(choose(&both, late, None), several);
         assert_eq!(choose(&both, late, Some("eth7")), several, "it is gone");
+        assert_eq!(choose(&both, late, Some("eth0")), Only::Link("eth0".into()));
         assert_eq!(
             choose(&[("a", false), ("b", false)], late, None),
             Only::Undecided

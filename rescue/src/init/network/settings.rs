@@ -7,7 +7,7 @@
 use std::io;
 use std::path::Path;
 
-use ::site::network::{Bond, Link, NoProxy, Proxy};
+use ::site::network::{Bond, Link, Mac, NoProxy, Proxy};
 use serde::{Deserialize, Serialize};
 
 use crate::init::cmdline::Cmdline;
@@ -106,6 +106,18 @@ impl Layers {
             problems,
         }
     }
+}
+
+/// What counts for the link `name` with the hardware address `mac`, by whoever
+/// said it; `is_only` when it is meant where no link is named.
+#[must_use]
+pub fn of_link(board: &Board, name: &str, mac: Option<Mac>, is_only: bool) -> Option<Link> {
+    let layers = Layers::load(board, &Cmdline::current()).all;
+    let meant = |link: &&Link| {
+        link.is_about(name, mac.map(|m| m.0)) || (is_only && link.is_about_the_only_one())
+    };
+    let mut links = layers.iter().flat_map(|layer| &layer.links);
+    links.find(meant).cloned()
 }
 
 /// What the medium's configuration says; nothing when it is wrong, which the first

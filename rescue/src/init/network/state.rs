@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use ::site::network::{Cidr, Setup};
 use serde::{Deserialize, Serialize};
 
 use crate::init::dhcp::Lease;
@@ -77,6 +78,14 @@ impl LinkState {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.carrier && !self.addresses.is_empty()
+    }
+
+    /// Whether every address that `setup` asks for can be used, or any if it asks for
+    /// none.
+    #[must_use]
+    pub fn has_all(&self, setup: &Setup) -> bool {
+        let has = |wanted: &Cidr| self.addresses.iter().any(|a| a.address == wanted.address);
+        self.is_up() && setup.addresses.iter().all(has)
     }
 
     fn describe(&self) -> String {
