@@ -33,10 +33,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         .trust
         .open(store::open(&args.from, &args.access.web()?)?)?;
     let image = repository.image(&args.image)?;
-    for id in &image.passed_over {
-        context.sink.emit(Event::Warning {
-            text: format!("image {id} is newer and cannot be read; it may be the one you mean"),
-        });
+    for text in image.doubts() {
+        context.sink.emit(Event::Warning { text });
     }
     if context.json {
         // With the key, guesses at a secret could be tried out.

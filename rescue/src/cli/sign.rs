@@ -40,10 +40,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let key = read(&args.sign_key, sink)?;
     let repository = Repository::open(store::open(&args.to, &Web::default())?)?;
     let image = repository.image(&args.image)?;
-    for id in &image.passed_over {
-        sink.emit(Event::Warning {
-            text: format!("image {id} is newer and cannot be read; it may be the one you mean"),
-        });
+    for text in image.doubts() {
+        sink.emit(Event::Warning { text });
     }
     let existing = match args.replace {
         true => Existing::Replace,

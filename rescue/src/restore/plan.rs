@@ -84,6 +84,7 @@ pub fn plan(
     let mut summary = Summary::new(repository, image, disk, target, options);
     summary.changes = fitted.changes;
     summary.warnings.extend(fitted.warning);
+    summary.warnings.extend(image.doubts());
     summary.fetch_bytes = needs.stored_bytes;
     summary.describe_target(&found, carries);
     summary.describe_journal(resume.as_ref(), other.as_ref());

@@ -45,6 +45,15 @@ pub struct Image {
     pub passed_over: Vec<ImageId>,
 }
 
+impl Image {
+    /// What is to be told of [`passed_over`](Self::passed_over), a sentence each.
+    pub fn doubts(&self) -> impl Iterator<Item = String> {
+        let sentence =
+            |id| format!("image {id} is newer and cannot be read; it may be the one you mean");
+        self.passed_over.iter().map(sentence)
+    }
+}
+
 /// One line of the list of images.
 #[derive(Debug, Clone)]
 pub struct ImageSummary {

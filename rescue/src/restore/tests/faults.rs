@@ -238,6 +238,19 @@ fn another_images_journal_is_dropped_and_told() {
 }
 
 #[test]
+fn a_newer_image_that_cannot_be_read_is_told() {
+    let mut sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    let warnings = |sample: &Sample| {
+        let plan = sample.plan(&target, &Options::default()).unwrap();
+        plan.summary().warnings.join("\n")
+    };
+    assert!(!warnings(&sample).contains("is newer"));
+    sample.image.passed_over.push(sample.image.id.clone());
+    assert!(warnings(&sample).contains("is newer and cannot be read"));
+}
+
+#[test]
 fn starting_over_ignores_the_journal() {
     let sample = Sample::of(disks::mbr(), SectorSize::B512);
     let target = sample.target(sample.size());
