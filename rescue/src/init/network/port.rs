@@ -21,6 +21,9 @@ const LARGEST: usize = 2048;
 const SET: u32 = 20;
 const LEASED: u32 = 200;
 
+/// How a problem of asking DHCP servers begins.
+const ASKING: &str = "asking for an address";
+
 /// A link with addresses of its own.
 #[derive(Debug)]
 pub(super) struct Port {
@@ -183,8 +186,14 @@ impl Port {
         let talk = self.talk.as_mut().filter(|_| self.link.carrier)?;
         let step = talk.client.step(now);
         if let Some(packet) = step.send.and_then(|m| frame::wrap(&m.to_bytes())) {
-            let sent = talk.socket.broadcast(&packet);
-            self.problem = sent.err().map(|e| format!("asking for an address: {e}"));
+            match talk.socket.broadcast(&packet) {
+                Err(error) => self.problem = Some(format!("{ASKING}: {error}")),
+                // Another problem stays to be told.
+                Ok(()) => {
+                    let over = |problem: &mut String| problem.starts_with(ASKING);
+                    self.problem.take_if(over);
+                }
+            }
         }
         if let Some(lost) = step.lost {
             self.release(route, &lost);
