@@ -5,3 +5,7 @@
 //! Facts come from `windows.md` of the design notes (its sources are cited
 //! where they are used) and from measuring genuine hives.
 #![forbid(unsafe_code)]
+
+pub mod bcd;
+mod bytes;
+pub mod ids;

@@ -1,0 +1,7 @@
+//! What is changed in genuine hives of Windows 8.1 and 10 and boot stores, and
+//! that nothing else is.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod bcd;
+mod fixtures;
+mod oracle;
