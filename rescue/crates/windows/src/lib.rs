@@ -9,3 +9,4 @@
 pub mod bcd;
 mod bytes;
 pub mod ids;
+pub mod mounted;

@@ -4,4 +4,5 @@
 
 mod bcd;
 mod fixtures;
+mod mounted;
 mod oracle;
