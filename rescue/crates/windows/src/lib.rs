@@ -8,5 +8,7 @@
 
 pub mod bcd;
 mod bytes;
+pub mod control_sets;
+pub mod drivers;
 pub mod ids;
 pub mod mounted;

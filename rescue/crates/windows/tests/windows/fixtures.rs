@@ -58,3 +58,29 @@ fn unpacked(name: &str) -> Vec<u8> {
     assert!(output.status.success(), "xz -dc {packed}: {said}");
     output.stdout
 }
+
+/// A row of the map of ids to drivers that was extracted from five Windows:
+/// `shared/design/windows-pci-storage-map.tsv`.
+#[derive(Debug)]
+pub(crate) struct MapRow {
+    pub(crate) id: String,
+    pub(crate) inf: String,
+    pub(crate) service: Option<String>,
+}
+
+/// The rows of one Windows.
+pub(crate) fn map_rows(windows: &str) -> Vec<MapRow> {
+    let file = folder().join("../../design/windows-pci-storage-map.tsv");
+    let text = std::fs::read_to_string(&file);
+    let text = text.unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let rows = text
+        .lines()
+        .map(|line| line.split('\t').collect::<Vec<_>>());
+    let rows = rows.filter(|columns| columns[0] == windows);
+    let row = |columns: Vec<&str>| MapRow {
+        id: columns[1].to_owned(),
+        inf: columns[2].to_owned(),
+        service: Some(columns[3].to_owned()).filter(|name| !name.is_empty()),
+    };
+    rows.map(row).collect()
+}

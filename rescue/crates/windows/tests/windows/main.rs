@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bcd;
+mod drivers;
 mod fixtures;
 mod mounted;
 mod oracle;
