@@ -6,6 +6,7 @@
 //! where they are used) and from measuring genuine hives.
 #![forbid(unsafe_code)]
 
+pub mod adapt;
 pub mod bcd;
 mod bytes;
 pub mod control_sets;

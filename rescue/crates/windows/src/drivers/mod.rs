@@ -7,7 +7,10 @@
 mod database;
 mod ids;
 mod service;
+mod supply;
 
+pub(crate) use database::critical_key;
 pub use database::{Database, Generation, Match};
 pub use ids::{Device, HYPER_V_STORAGE, PciDevice};
 pub use service::{Service, file_of};
+pub use supply::driver_to_supply;

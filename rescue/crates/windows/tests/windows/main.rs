@@ -2,6 +2,7 @@
 //! that nothing else is.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod adapt;
 mod bcd;
 mod drivers;
 mod fixtures;
