@@ -70,7 +70,7 @@ fn ahci() -> Device {
 
 /// The places that a plan is going to change, as the oracle names them; keys
 /// that go with all in them by their names only.
-fn places(plan: &Plan) -> BTreeSet<String> {
+pub(crate) fn places(plan: &Plan) -> BTreeSet<String> {
     let place = |change: &Change| match change {
         Change::DeleteKey { key } | Change::CreateKey { key } => key.to_lowercase(),
         Change::Set { key, value, .. } | Change::DeleteValue { key, value } => {

@@ -8,3 +8,4 @@ mod drivers;
 mod fixtures;
 mod mounted;
 mod oracle;
+mod seven;
