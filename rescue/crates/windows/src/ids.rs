@@ -70,7 +70,8 @@ pub struct IdMap {
 
 impl IdMap {
     /// From pairs of old and new; partitions that keep their names may be among
-    /// them, and have to be when their disk's GUID changes.
+    /// them, and have to be when their disk's GUID changes. One that is not
+    /// restored belongs in then as well, with its own GUID on the new disk.
     ///
     /// # Errors
     /// When one partition is given two new names.

@@ -250,3 +250,71 @@ fn local(body: &[u8], depth: usize) -> Option<Kind> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::IdMap;
+
+    const OLD: PartitionId = PartitionId::Mbr {
+        signature: 7,
+        offset: 0x10_0000,
+    };
+    const NEW: PartitionId = PartitionId::Gpt {
+        disk: Uuid::from_u128(1),
+        partition: Uuid::from_u128(2),
+    };
+
+    fn file(inside: Kind) -> FilePath {
+        FilePath {
+            device: Box::new(DeviceElement::new(inside).device),
+            units: "\\a.vhd\0".encode_utf16().collect(),
+        }
+    }
+
+    /// Files and virtual disks: no genuine element of these is at hand.
+    #[test]
+    fn nested_devices_come_back_and_are_renamed() {
+        let map = IdMap::new([(OLD, NEW)]).unwrap_or_default();
+        let plain = Kind::File(file(Kind::Partition(OLD)));
+        let inside = Box::new(DeviceElement::new(plain.clone()).device);
+        let image = [0; 20];
+        let ramdisk = Kind::Ramdisk {
+            image: [1; 20],
+            file: file(Kind::Locate { element: 3 }),
+        };
+        for kind in [plain, Kind::VirtualDisk { image, inside }, ramdisk] {
+            let mut element = DeviceElement::new(kind);
+            let bytes = element.encode();
+            assert_eq!(DeviceElement::decode(&bytes), Ok(element.clone()));
+            let had = element.device.partition();
+            element.device.rename(&map);
+            assert_eq!(element.device.partition(), had.map(|_| NEW));
+            assert_eq!(element.encode().len(), bytes.len());
+            for len in 0..bytes.len() {
+                let cut = bytes.get(..len).unwrap_or_default();
+                assert!(DeviceElement::decode(cut).is_err(), "{len}");
+            }
+        }
+    }
+
+    /// What is nested deeper than devices are is kept and searched all the same.
+    #[test]
+    fn too_deep_is_not_too_much() {
+        let mut kind = Kind::Partition(OLD);
+        for _ in 0..DEPTH_LIMIT * 3 {
+            kind = Kind::File(file(kind));
+        }
+        let bytes = DeviceElement::new(kind).encode();
+        let mut element = DeviceElement::decode(&bytes).expect("its lengths are right");
+        assert_eq!(
+            (element.device.partition(), element.encode()),
+            (None, bytes)
+        );
+        let map = IdMap::new([(OLD, NEW)]).unwrap_or_default();
+        element.device.rename(&map);
+        let (old, new) = (partition_body(&OLD), partition_body(&NEW));
+        let has = |part: &[u8]| crate::bytes::contains(&element.encode(), part);
+        assert!(has(&new) && !has(&old));
+    }
+}

@@ -131,7 +131,7 @@ impl Device {
     }
 
     /// Gives partitions their new names, also inside what is not understood.
-    pub(super) fn rename(&mut self, map: &IdMap) {
+    pub fn rename(&mut self, map: &IdMap) {
         match &mut self.kind {
             Kind::Partition(id) => *id = map.new_name(id).unwrap_or(*id),
             Kind::Ramdisk { file, .. } | Kind::File(file) => file.device.rename(map),

@@ -99,7 +99,7 @@ impl<'h> Database<'h> {
         };
         Ok(Some(Match {
             id: id.to_owned(),
-            service: key.text("Service")?.filter(|name| !name.is_empty()),
+            service: key.text("Service")?.filter(|name| is_name(name)),
             inf: None,
         }))
     }
@@ -144,7 +144,7 @@ impl<'h> Database<'h> {
         let service = configuration.text("Service")?;
         let driver = Match {
             id: id.to_owned(),
-            service: service.filter(|name| !name.is_empty()),
+            service: service.filter(|name| is_name(name)),
             inf: Some(inf.to_owned()),
         };
         Ok(Some((age(&self.hive.key(&package)?)?, driver)))
@@ -166,6 +166,11 @@ impl<'h> Database<'h> {
 pub(crate) fn critical_key(set: &str, id: &str) -> String {
     let id = id.replace('\\', "#");
     format!("{set}\\Control\\CriticalDeviceDatabase\\{id}")
+}
+
+/// Whether it can be the name of a service: the name of one key.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('\\')
 }
 
 fn excludes(configuration: &Key<'_>, ids: &[String]) -> Result<bool> {

@@ -87,7 +87,12 @@ pub fn file_of(service: &str, image_path: Option<&str>) -> Option<String> {
         return Some(format!("System32\\drivers\\{service}.sys"));
     };
     let path = path.trim_matches('"');
-    for root in ["\\SystemRoot\\", "%SystemRoot%\\", "%windir%\\"] {
+    for root in [
+        "\\SystemRoot\\",
+        "SystemRoot\\",
+        "%SystemRoot%\\",
+        "%windir%\\",
+    ] {
         if let Some(rest) = without(path, root) {
             return Some(rest.to_owned());
         }

@@ -437,7 +437,8 @@ fn verifying_sees_what_is_missing_and_what_is_too_much() {
         verify(&old, &finished(edit), &plan)
     };
     spoil(&|_| {}).unwrap();
-    let unplanned: [&dyn Fn(&mut Edit); 4] = [
+    // The last one leaves nothing but the time of a key.
+    let unplanned: [&dyn Fn(&mut Edit); 5] = [
         &|edit| set(edit, CONTROL, "x", ValueType::DWORD, &dword(1)),
         &|edit| {
             set(
@@ -450,6 +451,10 @@ fn verifying_sees_what_is_missing_and_what_is_too_much() {
         },
         &|edit| assert!(edit.create_key("New").unwrap()),
         &|edit| assert!(edit.delete_key(&format!("{SERVICES}\\vpci")).unwrap()),
+        &|edit| {
+            set(edit, CONTROL, "x", ValueType::DWORD, &dword(1));
+            assert!(edit.delete_value(CONTROL, "x").unwrap());
+        },
     ];
     for change in unplanned {
         assert!(matches!(spoil(change), Err(VerifyError::Unplanned { .. })));
