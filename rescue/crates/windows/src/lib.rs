@@ -12,4 +12,5 @@ mod bytes;
 pub mod control_sets;
 pub mod drivers;
 pub mod ids;
+pub mod inf;
 pub mod mounted;
