@@ -13,4 +13,5 @@ pub mod control_sets;
 pub mod drivers;
 pub mod ids;
 pub mod inf;
+pub mod inject;
 pub mod mounted;

@@ -37,8 +37,24 @@ pub struct Candidate<'s> {
     pub rank: Rank,
     /// The path of the catalogue in the folder, when it is there.
     pub catalog: Option<String>,
-    /// Files that the INF names and the folder does not have; the catalogue, too.
+    /// Files that it installs and the folder does not have.
     pub missing: Vec<String>,
+}
+
+impl Candidate<'_> {
+    /// The catalogue that the INF names and the folder does not have. Without it
+    /// Windows loads only drivers that carry a signature themselves.
+    #[must_use]
+    pub fn missing_catalog(&self) -> Option<&str> {
+        let named = self.version.catalog.as_deref();
+        named.filter(|_| self.catalog.is_none())
+    }
+
+    /// The order of candidates: the best is the least.
+    fn order(&self) -> impl Ord + use<> {
+        let lacks = (!self.missing.is_empty(), self.missing_catalog().is_some());
+        (lacks, self.rank, Reverse(self.version.driver_ver))
+    }
 }
 
 /// The packages of a folder. It holds the INF files; of others, only their
@@ -106,10 +122,7 @@ impl DriverSet {
                 Err(error) => errors.push(error),
             }
         }
-        candidates.sort_by_key(|candidate| {
-            let ver = Reverse(candidate.version.driver_ver);
-            (!candidate.missing.is_empty(), candidate.rank, ver)
-        });
+        candidates.sort_by_key(Candidate::order);
         (candidates, errors)
     }
 
@@ -131,11 +144,9 @@ impl DriverSet {
         let version = inf.version(target)?;
         let others: Vec<&Inf> = self.infs.iter().collect();
         let install = inf.install(&model.install, target, &others)?;
-        let mut wanted: Vec<&str> = install.files.iter().map(|f| f.source.as_str()).collect();
-        wanted.extend(version.catalog.as_deref());
-        let absent = |name: &&&str| self.beside(inf, name).is_none();
-        let missing = wanted.iter().filter(absent);
-        let missing = missing.map(|name| (*name).to_owned()).collect();
+        let sources = install.files.iter().map(|file| file.source.as_str());
+        let missing = sources.filter(|name| self.beside(inf, name).is_none());
+        let missing = missing.map(str::to_owned).collect();
         let catalog = version.catalog.as_deref();
         let catalog = catalog.and_then(|name| self.beside(inf, name));
         Ok(Some(Candidate {

@@ -1,0 +1,136 @@
+//! The same package as Windows wrote it and as we do.
+//!
+//! The test's `stornvme.inf` is written after what the hive of Windows 8.1 says
+//! of its own.
+
+use std::collections::BTreeMap;
+
+use hive::{Hive, ValueType};
+use windows::inf::DeviceIds;
+
+use crate::fixtures::named;
+use crate::packages::amd64;
+use crate::writes::{applied, planned};
+
+type Values = BTreeMap<(String, String), (ValueType, Vec<u8>)>;
+
+/// All values below a key, by the path from there and their names.
+fn values(hive: &Hive, path: &str) -> Values {
+    let mut values = Values::new();
+    for item in hive.key(path).unwrap().walk("") {
+        let (path, key) = item.unwrap();
+        for value in key.values().unwrap() {
+            let name = (path.clone(), value.name().to_string());
+            values.insert(
+                name,
+                (value.value_type(), value.data().unwrap().into_owned()),
+            );
+        }
+    }
+    values
+}
+
+fn with_stornvme() -> (Hive, Hive) {
+    let system = named("joined-8.1/SYSTEM").open().0;
+    let ids = DeviceIds {
+        hardware: vec![],
+        compatible: vec![r"PCI\CC_010802".into()],
+    };
+    let injection = planned(&system, &ids, &amd64(6, 3, 9600));
+    let after = applied(&system, &injection);
+    (system, after)
+}
+
+const LABEL: &str = "rescue-stornvme.inf_amd64_0000000000000000";
+
+#[test]
+fn the_package_is_described_as_windows_describes_it() {
+    let (system, after) = with_stornvme();
+    let packages = r"DriverDatabase\DriverPackages";
+    let genuine = values(
+        &system,
+        &format!(r"{packages}\stornvme.inf_amd64_d74da410998ca284"),
+    );
+    let mut ours = values(&after, &format!(r"{packages}\{LABEL}"));
+    let at = |name: &str| (String::new(), name.to_owned());
+    // Theirs are in-box packages, ours is one that was brought in.
+    let (mut theirs, version) = (
+        genuine[&at("Version")].clone(),
+        ours[&at("Version")].clone(),
+    );
+    assert_eq!((theirs.1[0], version.1[0]), (0xFF, 0x00));
+    theirs.1[0] = 0;
+    assert_eq!(version, theirs);
+    assert_eq!(ours[&at("")].1, hive::sz("rescue-stornvme.inf"));
+    ours.remove(&at("InfName")).unwrap();
+    // It says that Windows checked the signature, which we do not claim.
+    for (name, content) in &genuine {
+        let claimed = ["SignerScore", "StatusFlags"].contains(&name.1.as_str());
+        assert_eq!(ours.remove(name).is_none(), claimed, "{name:?} {content:?}");
+    }
+    assert_eq!(ours, Values::new());
+}
+
+#[test]
+fn the_values_are_the_same_but_for_its_own_name() {
+    let (system, after) = with_stornvme();
+    let packages = r"DriverDatabase\DriverPackages";
+    let genuine = values(
+        &system,
+        &format!(r"{packages}\stornvme.inf_amd64_d74da410998ca284"),
+    );
+    let ours = values(&after, &format!(r"{packages}\{LABEL}"));
+    let below = |values: Values| values.into_iter().filter(|((path, _), _)| !path.is_empty());
+    let (genuine, ours): (Values, Values) = (below(genuine).collect(), below(ours).collect());
+    assert!(genuine.len() > 15);
+    assert_eq!(ours, genuine);
+}
+
+#[test]
+fn its_files_and_ids_are_entered_like_those_of_a_package_that_was_brought_in() {
+    let (system, after) = with_stornvme();
+    let types = |hive: &Hive, path: &str| -> Vec<_> {
+        let values = values(hive, path).into_iter();
+        values.map(|((_, name), (kind, _))| (name, kind)).collect()
+    };
+    let files = r"DriverDatabase\DriverInfFiles";
+    let theirs = types(&system, &format!(r"{files}\oem1.inf"));
+    assert_eq!(
+        types(&after, &format!(r"{files}\rescue-stornvme.inf")),
+        theirs
+    );
+    let content = |hive: &Hive, path: &str, name: &str| {
+        let value = hive.key(path).unwrap().value(name).unwrap();
+        value.map(|value| (value.value_type(), value.data().unwrap().into_owned()))
+    };
+    let ids = r"DriverDatabase\DeviceIds";
+    for (genuine, name, own) in [
+        (r"PCI\VEN_80ee&DEV_cafe", "oem1.inf", r"PCI\CC_010802"),
+        (
+            "{4d36e97b-e325-11ce-bfc1-08002be10318}",
+            "lsi_sas.inf",
+            "{4d36e97b-e325-11ce-bfc1-08002be10318}",
+        ),
+    ] {
+        let theirs = content(&system, &format!(r"{ids}\{genuine}"), name);
+        let ours = content(&after, &format!(r"{ids}\{own}"), "rescue-stornvme.inf");
+        assert!(theirs.is_some());
+        assert_eq!(ours, theirs, "{own}");
+    }
+}
+
+#[test]
+fn the_service_keeps_to_what_windows_wrote_for_it() {
+    let (system, after) = with_stornvme();
+    let path = r"ControlSet001\Services\stornvme";
+    let (genuine, ours) = (values(&system, path), values(&after, path));
+    for ((key, name), (kind, data)) in &ours {
+        let theirs = &genuine[&(key.clone(), name.clone())];
+        assert_eq!(*kind, theirs.0, "{name}");
+        // Letters of the group and of the path count without case.
+        let text = |data: &[u8]| hive::Data::decode(*kind, data);
+        let lower = |data: &[u8]| format!("{:?}", text(data)).to_lowercase();
+        assert_eq!(lower(data), lower(&theirs.1), "{name}");
+    }
+    assert_eq!(ours.len() + 1, genuine.len(), "all but StartOverride");
+}

@@ -1,0 +1,162 @@
+//! What is planned, and what is refused.
+
+use windows::inf::{DriverSet, Target};
+use windows::inject::{Change, Error, Injection, Machine, plan};
+
+use crate::fixtures::named;
+use crate::packages::{ALL, FILES, amd64, bytes, pci};
+use crate::writes::{planned, vioscsi};
+
+fn copies(injection: &Injection) -> Vec<(&str, &str)> {
+    let files = injection.files.iter();
+    files
+        .map(|file| (file.from.as_str(), file.to.as_str()))
+        .collect()
+}
+
+#[test]
+fn files_go_where_windows_boots_from_and_to_a_folder_of_their_own() {
+    let system = named("joined-8.1/SYSTEM").open().0;
+    let injection = planned(&system, &vioscsi(), &amd64(6, 3, 9600));
+    assert_eq!(
+        copies(&injection),
+        [
+            (
+                "vioscsi/vioscsi.cat",
+                r"\Windows\Drivers\rescue\vioscsi\vioscsi.cat"
+            ),
+            (
+                "vioscsi/vioscsi.inf",
+                r"\Windows\Drivers\rescue\vioscsi\vioscsi.inf"
+            ),
+            (
+                "vioscsi/vioscsi.sys",
+                r"\Windows\Drivers\rescue\vioscsi\vioscsi.sys"
+            ),
+            (
+                "vioscsi/vioscsi.cat",
+                r"\Windows\System32\CatRoot\{F750E6C3-38EE-11D1-85E5-00C04FC295EE}\rescue-vioscsi.cat"
+            ),
+            (
+                "vioscsi/vioscsi.sys",
+                r"\Windows\System32\drivers\vioscsi.sys"
+            ),
+        ]
+    );
+    assert!(
+        injection.notes[0].contains("100.94.104.24700 of 2023-11-20"),
+        "{:?}",
+        injection.notes
+    );
+}
+
+#[test]
+fn a_driver_that_runs_from_the_store_is_moved_and_said_so() {
+    let system = named("dirty-10/SYSTEM").open().0;
+    let vmd = pci("8086", "A77F", "00008086", "0104");
+    let injection = planned(&system, &vmd, &amd64(10, 0, 16299));
+    let copies = copies(&injection);
+    assert!(copies.contains(&(
+        "iastorvd/iaStorVD.sys",
+        r"\Windows\System32\drivers\iaStorVD.sys"
+    )));
+    assert!(copies.contains(&(
+        "iastorvd/tools/helper.exe",
+        r"\Windows\Drivers\rescue\iastorvd\tools\Helper.exe"
+    )));
+    let said = injection.notes.join("\n");
+    assert!(
+        said.contains("until it installs the package it is in System32\\drivers"),
+        "{said}"
+    );
+    assert!(said.contains("needed from machine.inf"), "{said}");
+    // The helper is no driver: it is Windows' to install.
+    assert!(
+        !injection
+            .system
+            .iter()
+            .any(|edit| edit.key.contains(r"001\Services\HelperService"))
+    );
+}
+
+#[test]
+fn windows_is_left_a_script_that_runs_once() {
+    let system = named("joined-8.1/SYSTEM").open().0;
+    let first_boot = planned(&system, &vioscsi(), &amd64(6, 3, 9600)).first_boot;
+    let script = first_boot.script.replace("\r\n", "\n");
+    assert!(
+        script.contains(r#"pnputil.exe" -i -a "%SystemRoot%\Drivers\rescue\vioscsi\vioscsi.inf""#),
+        "{script}"
+    );
+    assert!(
+        script
+            .trim_end()
+            .lines()
+            .last()
+            .unwrap()
+            .contains("delete rescue-drivers")
+    );
+    assert_eq!(
+        first_boot.script.matches('\n').count(),
+        first_boot.script.matches("\r\n").count()
+    );
+    let keys = first_boot.system.iter().map(|edit| edit.key.as_str());
+    assert!(
+        keys.clone()
+            .all(|key| key == r"ControlSet001\Services\rescue-drivers")
+    );
+    let undo = first_boot.undo();
+    assert_eq!((undo.len(), &undo[0].change), (1, &Change::Delete));
+}
+
+fn refused(change: impl Fn(&str) -> String, without: &str, target: &Target) -> Error {
+    let system = named("joined-8.1/SYSTEM").open().0;
+    let text = change(&String::from_utf8(bytes(ALL[2])).unwrap());
+    let paths = FILES.iter().filter(|path| **path != without);
+    let paths = paths.map(|path| (*path).to_owned());
+    let set = DriverSet::new(paths, [(ALL[2].to_owned(), text.into_bytes())]);
+    let (candidates, errors) = set.candidates(&vioscsi(), target);
+    assert_eq!(errors, []);
+    let machine = Machine {
+        target,
+        system: &system,
+        windows: "Windows",
+    };
+    plan(&candidates[0], &set, machine).unwrap_err()
+}
+
+#[test]
+fn what_would_not_boot_is_refused() {
+    let target = amd64(6, 3, 9600);
+    let same = str::to_owned;
+    let error = refused(same, "vioscsi/vioscsi.sys", &target).to_string();
+    assert_eq!(
+        error,
+        "vioscsi/vioscsi.inf: the package has no vioscsi.sys; take the whole package"
+    );
+    let net = |text: &str| {
+        text.replace("4D36E97B", "4D36E972")
+            .replace("SCSIAdapter", "Net")
+    };
+    let error = refused(net, "", &target);
+    assert!(matches!(error, Error::NotBootCritical { .. }), "{error}");
+    let filter = |text: &str| text.replace("vioscsi, 0x00000002", "vioscsi, 0");
+    let error = refused(filter, "", &target);
+    assert!(matches!(error, Error::NoDriver { .. }), "{error}");
+}
+
+#[test]
+fn another_hive_is_refused() {
+    let system = named("joined-8.1/SAM").open().0;
+    let (set, target) = (crate::packages::set(), amd64(6, 3, 9600));
+    let (candidates, _) = set.candidates(&vioscsi(), &target);
+    let machine = Machine {
+        target: &target,
+        system: &system,
+        windows: "Windows",
+    };
+    assert_eq!(
+        plan(&candidates[0], &set, machine),
+        Err(Error::NoControlSet)
+    );
+}
