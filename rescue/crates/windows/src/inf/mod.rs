@@ -13,6 +13,7 @@ mod copy;
 mod error;
 mod file;
 mod install;
+mod installed;
 mod lex;
 mod models;
 mod number;

@@ -160,3 +160,19 @@ fn another_hive_is_refused() {
         Err(Error::NoControlSet)
     );
 }
+
+#[test]
+fn the_windows_is_told_by_its_hives() {
+    let [system, software] =
+        ["SYSTEM", "SOFTWARE"].map(|name| named(&format!("joined-8.1/{name}")).open().0);
+    let found = Target::read(&system, &software).unwrap().unwrap();
+    let product = windows::inf::Product::Workstation;
+    assert_eq!(
+        found,
+        Target {
+            product,
+            ..amd64(6, 3, 9600)
+        }
+    );
+    assert_eq!(Target::read(&software, &system).unwrap(), None);
+}
