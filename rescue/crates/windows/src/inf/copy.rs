@@ -93,6 +93,7 @@ impl Inf {
                 let expected = "the name of a section";
                 return Err(self.error(directive.number, what, expected, shown(value)));
             };
+            self.limit(directive, files.len() + section.lines.len())?;
             for line in &section.lines {
                 files.extend(self.copied_file(value, line, target)?);
             }

@@ -75,6 +75,7 @@ impl Inf {
         for (_, section) in parts.iter().filter(|(inf, _)| std::ptr::eq(*inf, self)) {
             for directive in section.all("CopyFiles") {
                 files.extend(self.copy_files(directive, target)?);
+                self.limit(directive, files.len())?;
             }
         }
         Ok(files)
@@ -88,6 +89,9 @@ fn registry(parts: &[Part<'_>]) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for (inf, section) in parts {
         entries.extend(inf.registry(section)?);
+        if let Some(line) = section.lines.first() {
+            inf.limit(line, entries.len())?;
+        }
     }
     Ok(entries)
 }
@@ -97,6 +101,10 @@ fn read_services(parts: &[Part<'_>]) -> Result<Vec<Service>> {
     for (inf, section) in parts {
         for line in section.all("AddService") {
             services.extend(inf.service(line)?);
+            let entries = services
+                .iter()
+                .map(|service: &Service| service.registry.len() + 1);
+            inf.limit(line, entries.sum())?;
         }
     }
     Ok(services)

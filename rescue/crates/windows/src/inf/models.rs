@@ -30,7 +30,8 @@ impl Inf {
     /// The models for this Windows, in the order of the file.
     ///
     /// # Errors
-    /// When `[Manufacturer]` is missing, or has decorations that are none.
+    /// When `[Manufacturer]` is missing, has decorations that are none, or names
+    /// more than 20,000 models.
     pub fn models(&self, target: &Target) -> Result<Vec<Model>> {
         let Some(section) = self.section("Manufacturer") else {
             return Err(self.error(0, "file", "a section [Manufacturer]", "none"));
@@ -43,6 +44,7 @@ impl Inf {
             let lines = self.section(&name).map(|section| section.lines.as_slice());
             let lines = lines.unwrap_or_default().iter();
             models.extend(lines.filter_map(|entry| model(line, entry)));
+            self.limit(line, models.len())?;
         }
         Ok(models)
     }

@@ -8,6 +8,9 @@ use super::registry::Entry;
 
 /// `SPSVCINST_ASSOCSERVICE`: the service that drives the device itself.
 const ASSOCIATED: u32 = 0x2;
+/// Entries of one installation: sections may be named again and again, and a
+/// small file would fill the memory.
+pub(crate) const ENTRY_LIMIT: usize = 20_000;
 /// `SERVICE_BOOT_START` to `SERVICE_DISABLED`.
 const LAST_START: u32 = 4;
 
@@ -114,6 +117,7 @@ impl Inf {
                         true => self.del_reg(line),
                         false => self.add_reg(line),
                     };
+                    self.limit(directive, entries.len() + named.lines.len())?;
                     for line in &named.lines {
                         entries.push(read(line)?);
                     }
@@ -121,6 +125,15 @@ impl Inf {
             }
         }
         Ok(entries)
+    }
+
+    /// Refuses what grows without end.
+    pub(crate) fn limit(&self, line: &Line, entries: usize) -> Result<()> {
+        let expected = format!("at most {ENTRY_LIMIT} entries");
+        match entries {
+            0..=ENTRY_LIMIT => Ok(()),
+            _ => Err(self.error(line.number, "directive", expected, entries.to_string())),
+        }
     }
 
     fn needed<'s>(&self, section: &'s Section, key: &str) -> Result<&'s Line> {

@@ -1,12 +1,15 @@
 //! The package under the names it is written down with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{Error, Result};
 use crate::inf::{Arch, Candidate, Inf, Install, Model, Service, Target, parse_guid};
 
 /// `SERVICE_KERNEL_DRIVER`.
 const KERNEL_DRIVER: u32 = 1;
+
+/// Sections that install devices of one driver; real packages have a handful.
+const INSTALL_LIMIT: usize = 64;
 
 /// SCSIAdapter, HDC, System: the classes that a machine can boot through.
 const BOOT_CLASSES: [&str; 3] = [
@@ -110,13 +113,17 @@ fn same_driver(
     driver: &Service,
     target: &Target,
 ) -> Result<(Vec<Model>, BTreeMap<String, Install>)> {
-    let mut installs = BTreeMap::new();
+    let (mut installs, mut tried) = (BTreeMap::new(), BTreeSet::new());
     let mut models = inf.models(target)?;
     models.retain(|model| {
         if installs.contains_key(&model.install) {
             return true;
         }
+        if installs.len() >= INSTALL_LIMIT || tried.contains(&model.install) {
+            return false;
+        }
         let install = inf.install(&model.install, target, &[]).ok();
+        tried.insert(model.install.clone());
         let install = install.filter(|install| {
             let own = install.driver();
             own.is_some_and(|own| own.name.eq_ignore_ascii_case(&driver.name))

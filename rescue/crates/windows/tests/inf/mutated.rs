@@ -69,3 +69,29 @@ proptest! {
         ask_all(&[b"[Version]\n".to_vec(), pieces.concat()].concat());
     }
 }
+
+#[test]
+fn a_small_file_does_not_fill_the_memory() {
+    let lines = "HKR,,x,,1\n".repeat(30_000);
+    let many = "r,".repeat(2000);
+    let text = format!("[a]\nAddReg={many}r\n[r]\n{lines}");
+    let inf = Inf::parse("a.inf", text.as_bytes(), Inf::ENGLISH).unwrap();
+    let said = inf
+        .install("a", &amd64(10, 0, 1), &[])
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        said,
+        "a.inf, line 2: directive: expected at most 20000 entries, found 30000"
+    );
+    let text = format!("[a]\nAddReg={many}r\n[r]\n{}", "HKR,,x,,1\n".repeat(11));
+    let inf = Inf::parse("a.inf", text.as_bytes(), Inf::ENGLISH).unwrap();
+    assert!(inf.install("a", &amd64(10, 0, 1), &[]).is_err());
+    let makers = "m=m,NTamd64\n".repeat(2000);
+    let text = format!(
+        "[Manufacturer]\n{makers}[m.NTamd64]\n{}",
+        "d=i,PCI\\X\n".repeat(2000)
+    );
+    let inf = Inf::parse("a.inf", text.as_bytes(), Inf::ENGLISH).unwrap();
+    assert!(inf.models(&amd64(10, 0, 1)).is_err());
+}
