@@ -14,6 +14,7 @@ mod left;
 mod ntp;
 pub mod parts;
 mod patient;
+pub mod phony;
 mod random;
 pub mod rescue;
 mod sample;

@@ -1,0 +1,389 @@
+#!/usr/bin/env python3
+"""Judges a Windows disk image, with none of the project's own code.
+
+  check.py --before BEFORE.raw --after AFTER.raw [--allow PREFIX]... [--boot SERVICE]...
+
+BEFORE is the disk as it was when its Windows last ran, AFTER what was made of
+it. One line for each thing that was looked at, `ok` or `WRONG`; exit status 1
+when anything is wrong. Secrets are compared, never printed.
+
+Reads with sfdisk (fdisk), ntfscat and ntfsls (ntfs-3g), mtools, hivexregedit
+(libwin-hivex-perl), regipy and impacket (scripts/oracles), whose Python runs it.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import uuid
+
+from regipy.registry import RegistryHive
+
+SECTOR = 512
+BLOCK = 1 << 20
+CONFIG = "Windows/System32/config"
+BOOT_MANAGER = "{9dea862c-5cdd-4e70-acc1-f32b344d4795}"
+LOADER, RESUME, FIRMWARE = 0x10200003, 0x10200004, 0x101FFFFF
+
+
+class Missing(Exception):
+    """Something that the disk should have is not there."""
+
+
+def run(*words):
+    environment = dict(os.environ, PATH="/usr/sbin:/sbin:/usr/bin:/bin", MTOOLS_SKIP_CHECK="1")
+    done = subprocess.run(words, capture_output=True, env=environment)
+    if done.returncode != 0:
+        raise Missing(f"{words[0]}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
+class Volume:
+    """The files of one partition; letters of names count without case."""
+
+    def __init__(self, path, is_ntfs):
+        self.path, self.is_ntfs, self.listings = path, is_ntfs, {}
+
+    def names(self, folder):
+        if folder not in self.listings:
+            if self.is_ntfs:
+                lines = run("ntfsls", "-f", "-p", "/" + folder, self.path).decode().splitlines()
+            else:
+                lines = run("mdir", "-b", "-i", self.path, "::/" + folder).decode().splitlines()
+                lines = [line.rstrip("/").rsplit("/", 1)[-1] for line in lines]
+            self.listings[folder] = lines
+        return self.listings[folder]
+
+    def find(self, path):
+        found = ""
+        for part in path.replace("\\", "/").strip("/").split("/"):
+            same = [name for name in self.names(found) if name.lower() == part.lower()]
+            if not same:
+                raise Missing(f"no {path}")
+            if len(same) > 1:
+                raise Missing(f"{path}: {len(same)} names that are one to Windows")
+            found = f"{found}/{same[0]}" if found else same[0]
+        return found
+
+    def has(self, path):
+        try:
+            return bool(self.find(path))
+        except Missing:
+            return False
+
+    def read(self, path):
+        found = self.find(path)
+        if self.is_ntfs:
+            return run("ntfscat", "-f", self.path, "/" + found)
+        return run("mtype", "-i", self.path, "::/" + found)
+
+
+class Disk:
+    """The partition table as sfdisk reads it, and the volumes."""
+
+    def __init__(self, image, folder):
+        self.image = image
+        table = json.loads(run("sfdisk", "--json", image))["partitiontable"]
+        self.is_gpt = table["label"] == "gpt"
+        self.id = table["id"].lower()
+        self.parts = table.get("partitions", [])
+        os.makedirs(folder, exist_ok=True)
+        for number, part in enumerate(self.parts):
+            part["volume"] = self.volume(part, os.path.join(folder, str(number)))
+        self.windows = self.one(lambda p: p["volume"] and p["volume"].has(CONFIG + "/SYSTEM"), "Windows")
+        start = "EFI/Microsoft/Boot/BCD" if self.is_gpt else "Boot/BCD"
+        self.start = self.one(lambda p: p["volume"] and p["volume"].has(start), start)
+        self.store = self.start["volume"].read(start)
+
+    def one(self, test, what):
+        found = [part for part in self.parts if test(part)]
+        if len(found) != 1:
+            raise Missing(f"{what} is on {len(found)} partitions, not one")
+        return found[0]
+
+    def volume(self, part, path):
+        """The partition in a file of its own, if it is NTFS or FAT."""
+        with open(self.image, "rb") as disk, open(path, "wb") as out:
+            disk.seek(part["start"] * SECTOR)
+            left = part["size"] * SECTOR
+            while left:
+                block = disk.read(min(BLOCK, left))
+                if not block:
+                    return None
+                left -= len(block)
+                if block.strip(b"\0"):
+                    out.write(block)
+                else:
+                    out.seek(len(block), 1)
+            out.truncate(part["size"] * SECTOR)
+        with open(path, "rb") as file:
+            first = file.read(SECTOR)
+        part["hidden"] = struct.unpack_from("<I", first, 0x1C)[0]
+        is_ntfs = first[3:11] == b"NTFS    "
+        return Volume(path, is_ntfs) if is_ntfs or first[82:87] == b"FAT32" else None
+
+    def partition(self, scheme, part, disk):
+        """The partition that a name means; None when it is not on this disk."""
+        for candidate in self.parts:
+            if self.is_gpt and scheme == "gpt":
+                same = candidate.get("uuid", "").lower() == part and disk in (None, self.id)
+            else:
+                same = scheme == "mbr" and not self.is_gpt
+                same = same and (candidate["start"] * SECTOR, int(self.id, 16)) == (part, disk)
+            if same:
+                return candidate
+        return None
+
+
+class Report:
+    def __init__(self):
+        self.wrong = 0
+
+    def say(self, is_right, text):
+        self.wrong += not is_right
+        print(f"{'ok   ' if is_right else 'WRONG'} {text}")
+
+
+# --- registry -------------------------------------------------------------------
+
+
+def hive(data, folder, name):
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
+
+
+@functools.cache
+def exported(path):
+    """All values by key and name, as hivexregedit has them."""
+    text = run("hivexregedit", "--export", path, "\\").decode("latin-1")
+    values, key = {}, ""
+    for line in text.splitlines():
+        if line.startswith("["):
+            key = line[2:-1]
+            values[(key, None)] = ""
+        elif "=" in line:
+            name, data = line.split("=", 1) if line.startswith("@") else split_name(line)
+            values[(key, name)] = data
+    return values
+
+
+def contents(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def split_name(line):
+    end = 1
+    while line[end] != '"':
+        end += 2 if line[end] == "\\" else 1
+    return line[1:end], line[end + 2 :]
+
+
+def below(key, prefix):
+    key, prefix = key.lower(), prefix.lower().strip("\\")
+    return key == prefix or key.startswith(prefix + "\\")
+
+
+def check_identity(report, before, after):
+    for name in ("SAM", "SECURITY"):
+        sums = [hashlib.sha256(disk.windows["volume"].read(f"{CONFIG}/{name}")).hexdigest() for disk in (before, after)]
+        report.say(sums[0] == sums[1], f"{name}: sha256 {sums[1][:16]}, was {sums[0][:16]}")
+
+
+def check_system(report, old, new, allowed):
+    # The same bytes need not be read twice: the export takes seconds.
+    old, new = exported(old), exported(old if contents(old) == contents(new) else new)
+    changed = sorted({entry[0] for entry in old.keys() | new.keys() if old.get(entry) != new.get(entry)})
+    outside = [key for key in changed if not any(below(key, prefix) for prefix in allowed)]
+    report.say(not outside, f"SYSTEM: {len(changed)} keys differ, {len(outside)} where nothing may")
+    for key in outside[:20]:
+        report.say(False, f"SYSTEM: {key} differs")
+
+
+def values_of(key):
+    return {value.name.lower(): value.value for value in key.get_values(as_json=False)}
+
+
+def check_services(report, disk, system, services):
+    registry = RegistryHive(system)
+    sets = [key.name for key in registry.root.iter_subkeys() if key.name.lower().startswith("controlset")]
+    report.say(bool(sets), f"SYSTEM: {len(sets)} control sets")
+    for service in services:
+        for control_set in sets:
+            check_service(report, disk, registry, control_set, service)
+
+
+def check_service(report, disk, registry, control_set, service):
+    what = f"{control_set}: {service}"
+    services = registry.get_key(f"\\{control_set}\\Services")
+    found = [key for key in services.iter_subkeys() if key.name.lower() == service.lower()]
+    if not found:
+        report.say(False, f"{what} is no service")
+        return
+    values = values_of(found[0])
+    names = [key.name.lower() for key in found[0].iter_subkeys()] if found[0].subkey_count else []
+    report.say(values.get("start") == 0, f"{what} starts at boot (Start={values.get('start')})")
+    report.say("startoverride" not in names, f"{what} has no StartOverride")
+    image = str(values.get("imagepath") or f"System32\\drivers\\{service}.sys")
+    image = image.split("SystemRoot\\", 1)[-1]
+    report.say(disk.windows["volume"].has(f"Windows\\{image}"), f"{what} has its file {image}")
+
+
+# --- names of partitions --------------------------------------------------------
+
+
+def check_mounted(report, disk, system):
+    values = values_of(RegistryHive(system).get_key("\\MountedDevices"))
+    letters = 0
+    for name, data in values.items():
+        data = bytes.fromhex(data) if isinstance(data, str) else bytes(data)
+        if len(data) == 12:
+            signature, offset = struct.unpack("<IQ", data)
+            part = disk.partition("mbr", offset, signature)
+        elif len(data) == 24 and data.startswith(b"DMIO:ID:"):
+            part = disk.partition("gpt", str(uuid.UUID(bytes_le=data[8:])), None)
+        else:
+            continue
+        report.say(part is not None, f"MountedDevices: {name} is a partition of the disk")
+        if name == "\\dosdevices\\c:":
+            letters += 1
+            report.say(part is disk.windows, "MountedDevices: C: is where Windows is")
+    report.say(letters == 1, "MountedDevices: there is a C:")
+
+
+def descriptors(data):
+    """(offset, scheme, partition, disk) of each partition that an element names."""
+    for at in range(0x10, len(data) - 0x47, 4):
+        kind, _, size = struct.unpack_from("<III", data, at)
+        if (kind, size) != (6, 0x48):
+            continue
+        scheme = struct.unpack_from("<I", data, at + 0x24)[0]
+        if scheme == 0:
+            guid = [str(uuid.UUID(bytes_le=data[at + o : at + o + 16])) for o in (0x10, 0x28)]
+            yield at, "gpt", *guid
+        else:
+            yield at, "mbr", struct.unpack_from("<Q", data, at + 0x10)[0], struct.unpack_from("<I", data, at + 0x28)[0]
+
+
+def objects(store):
+    for key in RegistryHive(store).get_key("\\Objects").iter_subkeys():
+        parts = {part.name: part for part in key.iter_subkeys()}
+        elements = {}
+        for element in parts["Elements"].iter_subkeys() if parts["Elements"].subkey_count else []:
+            elements[element.name] = values_of(element).get("element")
+        yield key.name.lower(), values_of(parts["Description"]).get("type"), elements
+
+
+def data_of(value):
+    return bytes.fromhex(value) if isinstance(value, str) else bytes(value or b"")
+
+
+def check_store(report, disk, store, elsewhere):
+    """Every partition it names is on this disk, but those that were not before."""
+    known = {name: (kind, elements) for name, kind, elements in objects(store)}
+    for name, (kind, elements) in known.items():
+        for element, value in elements.items():
+            if element[1:2] != "1":
+                continue
+            for at, *device in descriptors(data_of(value)):
+                part = disk.partition(*device)
+                if part is None and kind == FIRMWARE and device[2] in elsewhere:
+                    continue
+                report.say(part is not None, f"BCD: {name} {element} is a partition of the disk")
+                direct = at == 0x10 and element in ("11000001", "21000001")
+                if part and direct and kind in (LOADER, RESUME):
+                    report.say(part is disk.windows, f"BCD: {name} {element} is where Windows is")
+        path = elements.get("12000002", "")
+        if kind == LOADER and list_at(elements.get("11000001")) == [0x10]:
+            report.say(disk.windows["volume"].has(path), f"BCD: {name} has its loader {path}")
+    manager = known.get(BOOT_MANAGER, (None, {}))[1]
+    report.say(manager.get("23000003", "").lower() in known, "BCD: the default entry is there")
+    for _, *device in descriptors(data_of(manager.get("11000001"))):
+        report.say(disk.partition(*device) is disk.start, "BCD: the boot manager is where it starts from")
+
+
+def list_at(value):
+    return [at for at, *_ in descriptors(data_of(value))]
+
+
+def disks_elsewhere(disk, store):
+    """Disks that firmware entries name and that this is not."""
+    found = set()
+    for _, kind, elements in objects(store):
+        for element, value in elements.items() if kind == FIRMWARE else []:
+            if element[1:2] == "1":
+                found |= {device[3] for device in descriptors(data_of(value))}
+    return found - {disk.id}
+
+
+def check_start(report, disk):
+    part = disk.start
+    if disk.is_gpt:
+        is_esp = part["type"].upper() == "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+        report.say(is_esp, "GPT: the boot manager is on an EFI system partition")
+        report.say(part["volume"].has("EFI/Microsoft/Boot/bootmgfw.efi"), "ESP: bootmgfw.efi is there")
+        return
+    report.say(bool(part.get("bootable")), "MBR: the boot manager's partition is active")
+    report.say(part["volume"].has("bootmgr"), "MBR: bootmgr is there")
+    report.say(part["hidden"] == part["start"], f"MBR: the boot sector says it is at {part['hidden']}")
+
+
+# --- secrets --------------------------------------------------------------------
+
+
+@functools.cache
+def secrets(system, sam, security):
+    """What secretsdump finds, as one sum, and whether it found a machine's."""
+    words = [sys.executable, os.path.join(os.path.dirname(sys.executable), "secretsdump.py")]
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+        for name, data in (("system", system), ("sam", sam), ("security", security)):
+            words += ["-" + name, hive(data, folder, name)]
+        lines = run(*words, "LOCAL").decode(errors="replace").splitlines()
+    found = [line for line in lines if line and not line.startswith(("Impacket", "[*] Cleaning"))]
+    return hashlib.sha256("\n".join(found).encode()).hexdigest(), any("$MACHINE.ACC" in line for line in found)
+
+
+def secrets_of(disk):
+    return secrets(*(disk.windows["volume"].read(f"{CONFIG}/{name}") for name in ("SYSTEM", "SAM", "SECURITY")))
+
+
+def judge(report, arguments, folder):
+    before = Disk(arguments.before, os.path.join(folder, "before"))
+    after = Disk(arguments.after, os.path.join(folder, "after"))
+    check_identity(report, before, after)
+    systems = [hive(d.windows["volume"].read(CONFIG + "/SYSTEM"), folder, n) for d, n in ((before, "old"), (after, "new"))]
+    check_system(report, *systems, arguments.allow)
+    check_services(report, after, systems[1], arguments.boot)
+    check_mounted(report, after, systems[1])
+    stores = [hive(d.store, folder, n) for d, n in ((before, "old-bcd"), (after, "new-bcd"))]
+    check_store(report, after, stores[1], disks_elsewhere(before, stores[0]))
+    check_start(report, after)
+    (old, found), (new, _) = secrets_of(before), secrets_of(after)
+    report.say(found and old == new, "secrets: the machine's account and all others are the same")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--before", required=True)
+    parser.add_argument("--after", required=True)
+    parser.add_argument("--allow", action="append", default=[])
+    parser.add_argument("--boot", action="append", default=[])
+    arguments, report = parser.parse_args(), Report()
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+        try:
+            judge(report, arguments, folder)
+        except Missing as error:
+            report.say(False, str(error))
+    print(f"{report.wrong} wrong")
+    return 1 if report.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
