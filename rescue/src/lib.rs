@@ -4,6 +4,7 @@
 //! command line in [`cli`].
 #![forbid(unsafe_code)]
 
+pub mod adapt;
 pub mod capture;
 pub mod cli;
 pub mod event;
