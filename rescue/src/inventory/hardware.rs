@@ -1,0 +1,320 @@
+//! The controllers that disks hang on, as an operating system has to have drivers
+//! for them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+
+use super::Machine;
+use super::identity::text;
+use super::types::{Bus, Disk, DiskKind};
+
+/// What a system that is restored onto a disk has to deal with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hardware {
+    /// The storage controllers.
+    pub controllers: Vec<Controller>,
+    /// How the disk is attached.
+    pub attached: Attached,
+}
+
+/// A storage controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Controller {
+    /// What it is.
+    pub id: ControllerId,
+    /// Whether the disk hangs on it, as far as that is known.
+    pub boots: bool,
+}
+
+/// What identifies the driver of a controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControllerId {
+    /// A PCI function.
+    Pci(Pci),
+    /// A class of devices on Hyper-V's bus, as a GUID without braces.
+    VmBus(String),
+}
+
+/// The ids in the configuration space of a PCI function.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pci {
+    /// Vendor.
+    pub vendor: u16,
+    /// Device.
+    pub device: u16,
+    /// Vendor of the board.
+    pub subsystem_vendor: u16,
+    /// Device of the board.
+    pub subsystem_device: u16,
+    /// Revision.
+    pub revision: u8,
+    /// Class, subclass, programming interface: 0x010601.
+    pub class: u32,
+}
+
+/// How a disk is attached, as far as that needs drivers of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Attached {
+    /// To a controller of its own.
+    #[default]
+    Internal,
+    /// By USB.
+    Usb,
+    /// An SD card or eMMC.
+    Sd,
+}
+
+/// PCI's class of storage controllers.
+const STORAGE: u32 = 1;
+/// No list of controllers is longer, in bytes.
+const LIST: u64 = 1 << 20;
+
+impl Machine {
+    /// The controllers of this machine, and those on the way to `disk`.
+    #[must_use]
+    pub fn hardware(&self, disk: &Disk) -> Hardware {
+        let way = self.way_to(disk);
+        let mut controllers = self.on_pci(&way);
+        controllers.extend(on_vmbus(&way));
+        Hardware {
+            controllers,
+            attached: attached(disk.bus, &way),
+        }
+    }
+
+    /// The folder of the disk in /sys/devices; empty when it is none of this machine.
+    fn way_to(&self, disk: &Disk) -> PathBuf {
+        let folder = self.root.join("sys/class/block").join(&disk.name);
+        match disk.kind {
+            DiskKind::Device => fs::canonicalize(folder).unwrap_or_default(),
+            DiskKind::RawFile => PathBuf::new(),
+        }
+    }
+
+    /// PCI functions that are storage controllers, in the order of their addresses.
+    /// Of several on the way to the disk, the first is the one a system sees: what is
+    /// behind it (Intel's VMD) is its driver's.
+    fn on_pci(&self, way: &Path) -> Vec<Controller> {
+        let folder = self.root.join("sys/bus/pci/devices");
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut found: Vec<(PathBuf, Pci)> = entries
+            .filter_map(|entry| fs::canonicalize(entry.path()).ok())
+            .filter_map(|device| Some((device.clone(), function(&device)?)))
+            .filter(|(_, pci)| pci.class >> 16 == STORAGE)
+            .collect();
+        found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let first = found
+            .iter()
+            .map(|(device, _)| device.clone())
+            .filter(|device| way.starts_with(device))
+            .min_by_key(|device| device.as_os_str().len());
+        let behind = |device: &Path| {
+            let first = first.as_deref();
+            first.is_some_and(|first| device != first && device.starts_with(first))
+        };
+        let controller = |(device, pci): (PathBuf, Pci)| Controller {
+            boots: first.as_ref() == Some(&device),
+            id: ControllerId::Pci(pci),
+        };
+        found
+            .into_iter()
+            .filter(|(device, _)| !behind(device))
+            .map(controller)
+            .collect()
+    }
+}
+
+/// The Hyper-V device that the disk is behind.
+fn on_vmbus(way: &Path) -> Option<Controller> {
+    let device = way.ancestors().find(|folder| {
+        let bus = fs::canonicalize(folder.join("subsystem")).unwrap_or_default();
+        bus.file_name().is_some_and(|name| name == "vmbus")
+    })?;
+    let class = text(device, "class_id")?;
+    let class = class.trim_matches(['{', '}']).to_owned();
+    Some(Controller {
+        id: ControllerId::VmBus(class),
+        boots: true,
+    })
+}
+
+fn attached(bus: Bus, way: &Path) -> Attached {
+    match bus {
+        Bus::Usb => Attached::Usb,
+        _ if way.to_string_lossy().contains("/mmc_host/") => Attached::Sd,
+        _ => Attached::Internal,
+    }
+}
+
+/// The ids of a PCI function, from its folder in /sys.
+fn function(device: &Path) -> Option<Pci> {
+    let number = |name: &str| {
+        let text = text(device, name)?;
+        u32::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+    };
+    let short = |name: &str| u16::try_from(number(name)?).ok();
+    Some(Pci {
+        vendor: short("vendor")?,
+        device: short("device")?,
+        subsystem_vendor: short("subsystem_vendor").unwrap_or_default(),
+        subsystem_device: short("subsystem_device").unwrap_or_default(),
+        revision: u8::try_from(number("revision").unwrap_or_default()).unwrap_or_default(),
+        class: number("class")?,
+    })
+}
+
+impl Hardware {
+    /// The storage controllers of another machine, by lines of its
+    /// `/sys/bus/pci/devices/*/modalias`; the disk may hang on any of them.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or names no storage controller.
+    pub fn of_file(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let size = fs::metadata(path).with_context(|| format!("cannot read {shown}"))?;
+        if size.len() > LIST {
+            bail!("{shown} has {} bytes, expected at most {LIST}", size.len());
+        }
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+        let found = text.lines().filter_map(|line| alias(line.trim()));
+        let storage = found.filter(|pci| pci.class >> 16 == STORAGE);
+        let controllers: Vec<Controller> = storage
+            .map(|pci| Controller {
+                id: ControllerId::Pci(pci),
+                boots: true,
+            })
+            .collect();
+        if controllers.is_empty() {
+            bail!(
+                "{shown} names no storage controller; on the machine that the image is for, \
+                 cat /sys/bus/pci/devices/*/modalias prints what belongs in it"
+            );
+        }
+        Ok(Self {
+            controllers,
+            attached: Attached::Internal,
+        })
+    }
+}
+
+/// "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01", as MODALIAS is made in
+/// Linux's `drivers/pci/pci-driver.c`. It does not tell the revision.
+fn alias(line: &str) -> Option<Pci> {
+    let mut rest = line.strip_prefix("pci:")?;
+    let mut next = |key: &str, digits: usize| {
+        let (number, after) = rest.strip_prefix(key)?.split_at_checked(digits)?;
+        rest = after;
+        u32::from_str_radix(number, 16).ok()
+    };
+    let [vendor, device] = [next("v", 8)?, next("d", 8)?];
+    let [sub_vendor, sub_device] = [next("sv", 8)?, next("sd", 8)?];
+    let [class, subclass, interface] = [next("bc", 2)?, next("sc", 2)?, next("i", 2)?];
+    Some(Pci {
+        vendor: u16::try_from(vendor).ok()?,
+        device: u16::try_from(device).ok()?,
+        subsystem_vendor: u16::try_from(sub_vendor).unwrap_or(u16::MAX),
+        subsystem_device: u16::try_from(sub_device).unwrap_or(u16::MAX),
+        revision: 0,
+        class: class << 16 | subclass << 8 | interface,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    const AHCI: &str = "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01";
+
+    #[test]
+    fn a_modalias_is_read() {
+        let pci = alias(AHCI).unwrap();
+        assert_eq!(
+            (pci.vendor, pci.device, pci.class),
+            (0x8086, 0x2922, 0x01_0601)
+        );
+        assert_eq!(
+            (pci.subsystem_vendor, pci.subsystem_device),
+            (0x1af4, 0x1100)
+        );
+        for bad in [
+            "",
+            "pci:",
+            "usb:v1",
+            &AHCI[..AHCI.len() - 1],
+            &AHCI.replace("bc", "xx"),
+        ] {
+            assert_eq!(alias(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_list_must_name_a_storage_controller() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("list");
+        fs::write(
+            &file,
+            format!("pci:x\n {AHCI}\n{}\n", AHCI.replace("bc01", "bc02")),
+        )
+        .unwrap();
+        let hardware = Hardware::of_file(&file).unwrap();
+        assert!(hardware.controllers.len() == 1 && hardware.controllers[0].boots);
+        fs::write(&file, AHCI.replace("bc01", "bc02")).unwrap();
+        let error = Hardware::of_file(&file).unwrap_err().to_string();
+        assert!(error.contains("names no storage controller"), "{error}");
+    }
+
+    /// A machine with NVMe behind a VMD, and an AHCI controller without disks.
+    fn machine(root: &Path) -> Machine {
+        let pci = root.join("sys/devices/pci0000:00");
+        let bus = root.join("sys/bus/pci/devices");
+        fs::create_dir_all(&bus).unwrap();
+        for (place, device, class) in [
+            ("0000:00:0e.0", 0x9a0b, 0x01_0400),
+            ("0000:00:0e.0/10000:00:01.0", 0x0a54, 0x01_0802),
+            ("0000:00:1f.2", 0x2922, 0x01_0601),
+            ("0000:00:1f.0", 0x2918, 0x06_0100),
+        ] {
+            let folder = pci.join(place);
+            fs::create_dir_all(&folder).unwrap();
+            let write = |name, value| fs::write(folder.join(name), value).unwrap();
+            write("vendor", "0x8086\n".to_owned());
+            write("device", format!("{device:#06x}\n"));
+            write("class", format!("{class:#08x}\n"));
+            write("revision", "0x02\n".to_owned());
+            symlink(&folder, bus.join(folder.file_name().unwrap())).unwrap();
+        }
+        let disk = pci.join("0000:00:0e.0/10000:00:01.0/nvme/nvme0/nvme0n1");
+        fs::create_dir_all(&disk).unwrap();
+        fs::create_dir_all(root.join("sys/class/block")).unwrap();
+        symlink(&disk, root.join("sys/class/block/nvme0n1")).unwrap();
+        Machine::at(root)
+    }
+
+    #[test]
+    fn the_outermost_controller_on_the_way_to_the_disk_boots() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = machine(folder.path());
+        let file = folder.path().join("disk");
+        fs::write(&file, [0; 512]).unwrap();
+        let mut disk = super::super::types::raw_file(&file, 512, disk::SectorSize::B512);
+        disk.kind = DiskKind::Device;
+        disk.name = "nvme0n1".to_owned();
+        let told = |disk: &Disk| -> Vec<(u16, bool)> {
+            let all = machine.hardware(disk).controllers.into_iter();
+            all.map(|c| match c.id {
+                ControllerId::Pci(pci) => (pci.device, c.boots),
+                ControllerId::VmBus(_) => (0, c.boots),
+            })
+            .collect()
+        };
+        assert_eq!(told(&disk), [(0x9a0b, true), (0x2922, false)]);
+        disk.kind = DiskKind::RawFile;
+        assert!(told(&disk).iter().all(|(_, boots)| !boots));
+    }
+}
