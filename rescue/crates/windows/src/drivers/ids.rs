@@ -7,6 +7,9 @@ use uuid::{Uuid, uuid};
 /// The class of Hyper-V's storage controllers on its bus.
 pub const HYPER_V_STORAGE: Uuid = uuid!("ba6163d9-04a1-4d29-b605-72e2ffb1dc7f");
 
+/// The class of PCI devices that Hyper-V hands on, NVMe disks of Azure for one.
+pub const HYPER_V_PCI: Uuid = uuid!("44c4f61d-4444-4400-9d52-802e27ede19f");
+
 /// A PCI function, as its configuration space tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PciDevice {

@@ -11,6 +11,6 @@ mod supply;
 
 pub(crate) use database::critical_key;
 pub use database::{Database, Generation, Match};
-pub use ids::{Device, HYPER_V_STORAGE, PciDevice};
+pub use ids::{Device, HYPER_V_PCI, HYPER_V_STORAGE, PciDevice};
 pub use service::{Service, file_of};
 pub use supply::driver_to_supply;

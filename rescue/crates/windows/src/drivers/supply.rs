@@ -6,6 +6,7 @@ use super::ids::Device;
 #[must_use]
 pub fn driver_to_supply(device: &Device) -> &'static str {
     const OTHER: &str = "the maker's driver for this version of Windows (.inf, .sys and .cat)";
+    const NVME: u32 = 0x01_0802;
     let Device::Pci(pci) = device else {
         return OTHER;
     };
@@ -15,6 +16,10 @@ pub fn driver_to_supply(device: &Device) -> &'static str {
         (0x15AD, 0x07C0) => "pvscsi of VMware Tools",
         (0x8086, 0x467F | 0x9A0B | 0xA77F) => {
             "Intel's VMD driver (iaStorVD), or switch VMD off in the firmware's set-up"
+        }
+        _ if pci.class & 0xFF_FFFF == NVME => {
+            "a driver for NVMe (for Windows 7 Microsoft's updates KB2990941 and KB3087873, else \
+             the maker's)"
         }
         _ => OTHER,
     }

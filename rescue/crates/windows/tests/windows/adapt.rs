@@ -6,7 +6,7 @@ use hive::{Edit, Hive, ValueType, dword, multi_sz, sz};
 use windows::adapt::{
     ApplyError, Bus, Change, Controller, Machine, Plan, Refusal, VerifyError, apply, plan, verify,
 };
-use windows::drivers::Device;
+use windows::drivers::{Device, HYPER_V_PCI};
 use windows::ids::{IdMap, PartitionId};
 
 use crate::drivers::{hyper_v, pci};
@@ -21,7 +21,7 @@ const DISKS: &str = "ControlSet001\\Control\\Class\\{4d36e967-e325-11ce-bfc1-080
 #[derive(Default)]
 pub(crate) struct Case {
     devices: Vec<Device>,
-    missing: Vec<&'static str>,
+    missing: Vec<String>,
     bus: Bus,
     ids: IdMap,
     stay_on_crash: bool,
@@ -36,8 +36,8 @@ impl Case {
         }
     }
 
-    pub(crate) fn without(self, missing: impl Into<Vec<&'static str>>) -> Self {
-        let missing = missing.into();
+    pub(crate) fn without<const N: usize>(self, missing: [&str; N]) -> Self {
+        let missing = missing.map(str::to_owned).into();
         Self { missing, ..self }
     }
 
@@ -50,7 +50,7 @@ impl Case {
         let exists = |path: &str| {
             let path = path.to_lowercase();
             assert!(path.starts_with("system32\\"), "{path}");
-            let is = |name: &&str| path.ends_with(&format!("\\{}.sys", name.to_lowercase()));
+            let is = |name: &String| path.ends_with(&format!("\\{}.sys", name.to_lowercase()));
             !self.missing.iter().any(is)
         };
         let machine = Machine {
@@ -247,6 +247,33 @@ fn drivers_without_files_stay_as_they_are() {
     assert!(text.contains("Windows\\System32\\drivers\\storahci.sys is not"));
 }
 
+/// Whichever file is missing, its driver and no other stays as it is.
+#[test]
+fn any_driver_without_a_file_stays_as_it_is() {
+    let old = hive("joined-8.1/SYSTEM");
+    let all = places(&Case::of([ahci()]).plan(&old));
+    assert_eq!(all.len(), 42);
+    for place in &all {
+        let key = place.trim_end_matches("\\startoverride");
+        let image = old.key(key).unwrap().text("ImagePath").unwrap().unwrap();
+        let file = image.rsplit('\\').next().unwrap().to_lowercase();
+        let file = file.trim_end_matches(".sys");
+        let mut left = places(&Case::of([ahci()]).without([file]).plan(&old));
+        assert!(left.insert(place.clone()), "{place} without {file}");
+        assert_eq!(left, all, "{file}");
+    }
+}
+
+#[test]
+fn a_driver_that_is_no_service_is_told() {
+    let old = changed("joined-8.1/SYSTEM", |edit| {
+        assert!(edit.delete_key(&format!("{SERVICES}\\storahci")).unwrap());
+    });
+    let plan = Case::of([ahci()]).plan(&old);
+    let text = plan.refusals[0].to_string();
+    assert!(text.contains("storahci") && text.contains("is not a service of this Windows"));
+}
+
 #[test]
 fn every_control_set_is_edited() {
     let old = changed("dirty-10/SYSTEM", |edit| {
@@ -264,6 +291,25 @@ fn every_control_set_is_edited() {
     let service = new.key("ControlSet002\\Services\\storahci").unwrap();
     assert_eq!(service.dword("Start").unwrap(), Some(0));
     assert_eq!(service.subkey_count(), 0);
+}
+
+/// NVMe disks behind Hyper-V's PCI bus, whose driver Windows loads late otherwise.
+#[test]
+fn a_late_driver_that_the_machine_needs_is_loaded_at_the_start() {
+    let old = hive("dirty-10/SYSTEM");
+    let [bus, _] = hyper_v();
+    let case = Case::of([
+        bus,
+        Device::VmBus(HYPER_V_PCI),
+        pci(0x1414, 0xB111, 0x01_0802),
+    ]);
+    let plan = case.plan(&old);
+    let services: Vec<_> = plan.drivers.iter().map(|d| d.service.as_deref()).collect();
+    assert_eq!(services, [Some("vmbus"), Some("vpci"), Some("stornvme")]);
+    let new = applied(&old, &plan, &case);
+    let key = format!("{SERVICES}\\vpci");
+    assert_eq!(old.key(&key).unwrap().dword("Start").unwrap(), Some(3));
+    assert_eq!(new.key(&key).unwrap().dword("Start").unwrap(), Some(0));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use hive::{Hive, ValueType, sz};
 use uuid::{Uuid, uuid};
 use windows::bcd::{
-    DeviceElement, Error, Kind, Problem, Store, default_entry, element, kind, leftovers, repoint,
-    search_by_path, stop_resuming, to_uefi,
+    DeviceElement, Error, Kind, Object, Problem, Store, default_entry, element, kind, leftovers,
+    repoint, search_by_path, stop_resuming, to_uefi,
 };
 use windows::ids::{IdMap, PartitionId};
 
@@ -182,6 +182,43 @@ fn host_a_gpt_disk_gets_new_names() {
     let recovery = store.recovery()[0].device(element::OS_DEVICE).unwrap();
     assert_eq!(recovery.unwrap().device.partition(), Some(new_gpt(3)));
     assert!(leftovers(&new, &map).unwrap().is_empty());
+}
+
+/// What we read of entries on GPT disks, as regipy shows it.
+fn entries(hive: &Hive) -> Vec<String> {
+    let store = Store::read(hive).unwrap();
+    let entry = |object: &Object| {
+        object.text(element::DESCRIPTION)?;
+        let path = object.text(element::PATH)?;
+        let device = object.device(element::DEVICE)?.unwrap().device;
+        match device.kind {
+            Kind::Partition(PartitionId::Gpt { disk, partition }) => {
+                Some(format!("{} {disk} {partition} {path}", object.id))
+            }
+            _ => None,
+        }
+    };
+    store.objects.iter().filter_map(entry).collect()
+}
+
+/// An independent reader of entries; it takes a ramdisk for a partition, too.
+#[test]
+fn host_regipy_reads_the_same_entries() {
+    let old = hive("bcd/uefi-gpt-10");
+    let mut edit = hive("bcd/BCDlaptop").edit(WHEN).unwrap();
+    to_uefi(&mut edit, &new_gpt(9), &map(&[(LAPTOP, new_gpt(1))])).unwrap();
+    for (store, count) in [(old, 7), (finished(edit), 4)] {
+        let ours = entries(&store);
+        assert_eq!(ours.len(), count);
+        let mut theirs = oracle::boot_entries(&store);
+        theirs.retain(|entry| {
+            !entry
+                .to_lowercase()
+                .contains(" \\windows\\system32\\winload.efi")
+                || ours.contains(entry)
+        });
+        assert_eq!(theirs, ours);
+    }
 }
 
 #[test]

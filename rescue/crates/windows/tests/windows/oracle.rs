@@ -2,6 +2,7 @@
 //! changed. Needs packages libhivex-bin and libwin-hivex-perl.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
 use hive::{Hive, What, diff};
@@ -76,4 +77,32 @@ pub(crate) fn changes(old: &Hive, new: &Hive) -> BTreeSet<String> {
         Some(name) => format!("{key}@{name}"),
     };
     ours.into_iter().map(shown).collect()
+}
+
+/// The boot entries that regipy (Python, installed by `scripts/oracles`) finds
+/// in a store: object, GUIDs of its device's disk and partition, program.
+pub(crate) fn boot_entries(store: &Hive) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
+    let python = root.join("target/oracles/bin/python");
+    let shown = python.display();
+    assert!(python.exists(), "no {shown}: run scripts/oracles");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), store.as_bytes()).unwrap();
+    let script = "import sys\n\
+        from regipy.registry import RegistryHive\n\
+        from regipy.plugins.bcd.boot_entry_list import BootEntryListPlugin\n\
+        plugin = BootEntryListPlugin(RegistryHive(sys.argv[1]))\n\
+        plugin.run()\n\
+        for e in plugin.entries:\n    \
+        print(e['guid'], e['gpt_disk'], e['gpt_partition'], e['image_path'])";
+    let output = Command::new(&python)
+        .arg("-c")
+        .arg(script)
+        .arg(file.path())
+        .output();
+    let output = output.expect("python runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "regipy: {said}");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().map(str::to_owned).collect()
 }

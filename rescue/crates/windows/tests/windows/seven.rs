@@ -186,6 +186,7 @@ fn a_driver_without_a_file_makes_no_entry() {
     }
     let plan = Case::of([nvme()]).plan(&seven(|_| {}));
     assert!(matches!(plan.refusals[..], [Refusal::NoDriver { .. }]));
+    assert!(plan.refusals[0].to_string().contains("KB2990941"));
 }
 
 /// An AHCI controller's ports are served by atapi, which was not used so far.
