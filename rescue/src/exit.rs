@@ -47,6 +47,8 @@ pub enum Code {
     VerifyMismatch = 27,
     /// The machine on the target is not itself: its identity is not the image's.
     IdentityChanged = 28,
+    /// A system in the image would not start on this hardware.
+    WillNotStart = 29,
     /// A confirmation was needed and not given.
     NotConfirmed = 30,
     /// The unattended plan is wrong or incomplete.

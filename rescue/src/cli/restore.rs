@@ -3,13 +3,14 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
+use ::site::plan::Adapt as Wish;
 use anyhow::Context as _;
 use disk::SectorSize;
 
 use super::Context;
 use crate::event::{Event, Phase};
-use crate::inventory::{Disk, Machine};
-use crate::restore::{self, Discard, NotConfirmed, Options, Plan, Resume, Verify};
+use crate::inventory::{Disk, Hardware, Machine};
+use crate::restore::{self, Adapt, Discard, NotConfirmed, Options, Plan, Resume, Verify};
 use crate::trust::{self, Trust};
 use crate::web::{self, Access};
 
@@ -61,14 +62,36 @@ pub(crate) struct Args {
     #[arg(long)]
     start_over: bool,
 
+    /// Whether the systems in the image are changed so that they start on other
+    /// hardware: "yes"; "no"; or "auto", on the rescue medium only.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    adapt: Wish,
+
+    /// Change them for the machine with these controllers instead of this one:
+    /// lines of its /sys/bus/pci/devices/*/modalias.
+    #[arg(long, value_name = "FILE", conflicts_with = "adapt")]
+    hardware: Option<PathBuf>,
+
+    /// Restore even what will not start on that hardware.
+    #[arg(long)]
+    force: bool,
+
     /// Sector size a raw file stands for: 512 or 4096.
     #[arg(long, value_name = "BYTES", default_value = "512", value_parser = super::parse_sector)]
     sector_size: SectorSize,
 }
 
 impl Args {
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self, target: &Disk) -> anyhow::Result<Options> {
+        let adapt = match &self.hardware {
+            Some(file) => Adapt::To {
+                hardware: Hardware::of_file(file)?,
+                force: self.force,
+            },
+            None => Adapt::here(self.adapt, target, self.force),
+        };
+        Ok(Options {
+            adapt,
             verify: if self.verify {
                 Verify::ReadBack
             } else {
@@ -85,7 +108,7 @@ impl Args {
                 Resume::IfSame
             },
             machine: Machine::host(),
-        }
+        })
     }
 }
 
@@ -99,8 +122,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let repository = args.trust.open(store::open(&args.from, &web)?)?;
     let image = repository.image(&args.image)?;
     trust::tell(&image, sink);
-    let options = args.options();
-    let target = options.machine.disk_at(&args.to, args.sector_size)?;
+    let target = Machine::host().disk_at(&args.to, args.sector_size)?;
+    let options = args.options(&target)?;
     let disk = restore::pick_disk(&image, args.disk)?;
     let plan = restore::plan(&repository, &image, disk, &target, &options)?;
     show(&plan, context)?;
@@ -171,10 +194,14 @@ mod tests {
     use clap::Args as _;
 
     /// Flags that are no keys of a plan's `[restore]`, and why.
-    const NO_KEY: [(&str, &str); 4] = [
+    const NO_KEY: [(&str, &str); 5] = [
         ("to", "[target] says which disk"),
         ("plan", "a plan that only plans does nothing"),
         ("yes", "a plan is a yes"),
+        (
+            "hardware",
+            "the medium restores onto the machine it runs on",
+        ),
         (
             "sector_size",
             "for raw files; the medium restores onto disks",

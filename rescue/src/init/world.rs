@@ -4,6 +4,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use ::site::plan::Adapt as Wish;
 use anyhow::Context;
 use image::{DiskImage, Image, ImageState, ImageSummary, Repository, Signed};
 use serde_json::json;
@@ -25,7 +26,7 @@ use super::state::Board;
 use super::volumes;
 use crate::event::{Event, Sink};
 use crate::inventory::{self, Disk, Machine, contents};
-use crate::restore::{self, Options, Report, Resume, Verify};
+use crate::restore::{self, Adapt, Options, Report, Resume, Verify};
 use crate::trust::Trust;
 use crate::ui::dialogue::{
     Choice, DiskLine, Filled, Form, ImageLine, Left, Next, Overview, Place, Planned, Stopped,
@@ -95,6 +96,8 @@ impl<'a> Here<'a> {
             } else {
                 Resume::IfSame
             },
+            // Whoever types the serial number has read the warnings.
+            adapt: Adapt::here(Wish::Auto, &target, true),
             ..Options::default()
         };
         let plan = restore::plan(&repository, &image, disk, &target, &options)?;

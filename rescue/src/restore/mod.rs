@@ -3,13 +3,14 @@
 //! Each stage is a type that consumes the one before, because a wrong order
 //! destroys data: [`Plan`] wrote nothing; [`Armed`] has the target for itself
 //! and has cleared its old table; [`Written`] has all data on it;
-//! [`Verified`] knows that it is right; [`Verified::activate`] lets the disk
-//! become bootable. [`execute`] does all of it.
+//! [`Verified`] knows that it is right; [`Adapted`] has what the hardware
+//! needs; [`Adapted::activate`] lets the disk become bootable. [`execute`] does all of it.
 //!
 //! A failure at any point before the last write leaves a disk that does not
 //! pretend to boot, and a journal on it: the same restore continues there.
 
 mod activate;
+mod adapted;
 mod arm;
 mod carries;
 mod engine;
@@ -34,7 +35,7 @@ use std::time::Instant;
 
 pub use carries::{Carried, already_carries};
 pub use error::{Error, Left};
-pub use options::{Discard, Options, Resume, Verify};
+pub use options::{Adapt, Discard, Options, Resume, Verify};
 pub use plan::{Plan, pick_disk, plan};
 pub use refusal::{NotConfirmed, PickError, PlanError, Reason, Refusal};
 pub use report::{Checked, Report};
@@ -75,6 +76,10 @@ pub struct Written(Session);
 #[derive(Debug)]
 pub struct Verified(Session);
 
+/// The systems on it have what they need on this hardware.
+#[derive(Debug)]
+pub struct Adapted(Session);
+
 /// Does everything the plan says.
 ///
 /// # Errors
@@ -86,7 +91,7 @@ pub fn execute(plan: Plan, sink: &dyn Sink) -> Result<Report, Error> {
         Verify::ReadBack => written.verify(sink)?,
         Verify::No => written.without_verify(),
     };
-    verified.activate(sink)
+    verified.adapt(sink)?.activate(sink)
 }
 
 impl Session {
@@ -128,6 +133,9 @@ impl Armed {
         });
         let target = Arc::clone(&session.target);
         let counts = engine::write(&session.plan, &*target, &mut session.journal, sink)?;
+        if session.report.resumed {
+            adapted::take_back(&session.plan, &*target)?;
+        }
         session.report.fetched_bytes = counts.fetched;
         session.report.handled_bytes = counts.handled;
         session.report.skipped_bytes = counts.skipped;
@@ -162,6 +170,26 @@ impl Written {
 }
 
 impl Verified {
+    /// Changes what the plan changes for the hardware, and reads that back.
+    ///
+    /// # Errors
+    /// The target's; [`Error::Mismatch`] when it reads back otherwise.
+    pub fn adapt(self, sink: &dyn Sink) -> Result<Adapted, Error> {
+        let Self(mut session) = self;
+        let plan = &session.plan;
+        if !plan.adaptation.patches.is_empty() {
+            sink.emit(Event::Phase {
+                phase: Phase::Adapting,
+                total: Some(adapted::total(plan)),
+            });
+            adapted::write(plan, &*session.target, sink)?;
+        }
+        session.report.adapted.clone_from(&plan.adaptation.lines);
+        Ok(Adapted(session))
+    }
+}
+
+impl Adapted {
     /// Writes what was withheld, in the order of docs/architecture.md, and
     /// makes the kernel see the disk.
     ///

@@ -1,6 +1,9 @@
 //! How a restore is done, beyond what and where.
 
-use crate::inventory::Machine;
+use ::site::plan::Adapt as Wish;
+
+use crate::init::site;
+use crate::inventory::{Disk, Hardware, Machine};
 
 /// Choices of the operator. [`Options::default`] is right for most.
 #[derive(Debug, Clone)]
@@ -11,6 +14,8 @@ pub struct Options {
     pub discard: Discard,
     /// Whether an interrupted restore of the same image is continued.
     pub resume: Resume,
+    /// Whether the systems are changed so that they start on other hardware.
+    pub adapt: Adapt,
     /// Where holders of the target and of the repository are looked up.
     pub machine: Machine,
 }
@@ -34,6 +39,40 @@ pub enum Discard {
     Target,
 }
 
+/// Whether, and to what, systems are adapted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Adapt {
+    /// Everything stays as it was captured.
+    #[default]
+    No,
+    /// They get what they need on this hardware.
+    To {
+        /// The hardware.
+        hardware: Hardware,
+        /// Also where they will not start on it.
+        force: bool,
+    },
+}
+
+impl Adapt {
+    /// As `wish` says, for `target` in this machine.
+    #[must_use]
+    pub fn here(wish: Wish, target: &Disk, force: bool) -> Self {
+        let adapts = match wish {
+            Wish::Auto => site::is_medium(),
+            Wish::Yes => true,
+            Wish::No => false,
+        };
+        match adapts {
+            true => Self::To {
+                hardware: Machine::host().hardware(target),
+                force,
+            },
+            false => Self::No,
+        }
+    }
+}
+
 /// What to do about the journal of an interrupted restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
@@ -49,6 +88,7 @@ impl Default for Options {
             verify: Verify::No,
             discard: Discard::No,
             resume: Resume::IfSame,
+            adapt: Adapt::No,
             machine: Machine::host(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use disk::{LayoutRefusal, ReadAt, SectorSize, Table, TableError};
@@ -10,12 +11,13 @@ use image::{DiskImage, Image, Repository};
 use super::carries::{Carried, already_carries};
 use super::engine::CHECKPOINT_EVERY;
 use super::journal::{self, Journal};
-use super::options::{Options, Resume};
+use super::options::{Adapt, Options, Resume};
 use super::preflight;
 use super::refusal::{PickError, PlanError, Reason, Refusal};
 use super::summary::Summary;
 use super::units::Units;
-use super::withheld::{Withheld, withhold};
+use super::withheld::{HEAD, Withheld, withhold};
+use crate::adapt::{self, Adaptation};
 use crate::identity::Expected;
 use crate::inventory::{Disk, DiskKind, NodeId, Use, contents};
 
@@ -37,6 +39,8 @@ pub struct Plan {
     pub(super) resume: Option<Journal>,
     /// How often progress is put on record; tests do it all the time.
     pub(super) checkpoint_every: Duration,
+    /// What is changed for the hardware.
+    pub(super) adaptation: Adaptation,
     /// What makes the systems on it themselves.
     pub(super) identity: Option<Expected>,
     pub(super) summary: Summary,
@@ -56,6 +60,9 @@ pub fn plan(
     options: &Options,
 ) -> Result<Plan, PlanError> {
     let mut reasons = objections(repository, disk, target, options);
+    let adaptation = adapt(repository, disk, options)?;
+    let why = |why: &String| Reason::WillNotStart { why: why.clone() };
+    reasons.extend(adaptation.refusals.iter().map(why));
     let fitted = match target.sectors() {
         Ok(sector) if disk.sector_size == sector && target.size >= disk.size => {
             fit(repository, disk, target.size, sector)?.map_err(|why| reasons.push(why))
@@ -85,6 +92,8 @@ pub fn plan(
     summary.changes = fitted.changes;
     summary.warnings.extend(fitted.warning);
     summary.warnings.extend(image.doubts());
+    summary.warnings.extend(adaptation.warnings.iter().cloned());
+    summary.adapt.clone_from(&adaptation.lines);
     summary.fetch_bytes = needs.stored_bytes;
     summary.describe_target(&found, carries);
     summary.describe_journal(resume.as_ref(), other.as_ref());
@@ -99,9 +108,34 @@ pub fn plan(
         digest,
         resume,
         checkpoint_every: CHECKPOINT_EVERY,
+        adaptation,
         identity: Expected::of(&image.manifest, disk.index),
         summary,
     })
+}
+
+/// What the systems on the image's disk need; their refusals are warnings when
+/// the operator goes on in spite of them.
+fn adapt(
+    repository: &Repository,
+    disk: &DiskImage,
+    options: &Options,
+) -> Result<Adaptation, PlanError> {
+    let Adapt::To { hardware, force } = &options.adapt else {
+        return Ok(Adaptation::default());
+    };
+    let source: Arc<dyn ReadAt> = Arc::new(repository.read_at(disk)?);
+    let mut adaptation = adapt::plan(&source, disk, hardware);
+    let withheld = adaptation.patches.iter().any(|p| p.at < HEAD);
+    if withheld {
+        let why = "it has files in the first MiB of the disk that would have to be changed";
+        adaptation.refusals.push(why.to_owned());
+        adaptation.patches.clear();
+    }
+    if *force {
+        adaptation.warnings.append(&mut adaptation.refusals);
+    }
+    Ok(adaptation)
 }
 
 /// The disk of `image` that is meant: number `wanted`, or the only one.

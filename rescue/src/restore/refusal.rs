@@ -119,6 +119,11 @@ pub enum Reason {
         /// Why, as a sentence.
         why: String,
     },
+    /// A system on it would not start on this hardware.
+    WillNotStart {
+        /// Why, and what would help, as a sentence.
+        why: String,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -141,6 +146,7 @@ impl fmt::Display for Reason {
             Self::Protected(held) => write!(f, "{held}: choose another disk"),
             Self::ReadOnly => f.write_str("it is read-only"),
             Self::Layout { why } => f.write_str(why),
+            Self::WillNotStart { why } => write!(f, "{why} (--force restores it all the same)"),
         }
     }
 }
@@ -156,6 +162,7 @@ impl Reason {
             Self::Busy(_) => (3, Code::TargetBusy),
             Self::ReadOnly => (4, Code::TargetWrite),
             Self::Layout { .. } => (5, Code::Failure),
+            Self::WillNotStart { .. } => (6, Code::WillNotStart),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Report {
     pub skipped_bytes: u64,
     /// How it was checked.
     pub checked: Checked,
+    /// What was changed for the hardware, in sentences.
+    pub adapted: Vec<String>,
     /// The systems on it that were looked at afterwards and are themselves.
     pub same: Vec<String>,
     /// Whether an interrupted restore was continued.
@@ -69,6 +71,7 @@ impl Report {
             handled_bytes: 0,
             skipped_bytes: 0,
             checked: Checked::BeforeWriting,
+            adapted: Vec::new(),
             same: Vec::new(),
             resumed: plan.resume.is_some(),
             changes: summary.changes.clone(),

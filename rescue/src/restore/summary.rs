@@ -50,6 +50,8 @@ pub struct Summary {
     pub free_bytes: u64,
     /// What is changed in the partition table.
     pub changes: Vec<String>,
+    /// What is changed in the systems for the hardware, in sentences.
+    pub adapt: Vec<String>,
     /// Continuing an interrupted restore of the same image: bytes it did.
     pub resumes_at: Option<u64>,
     /// Whether all of it will be read back.
@@ -111,6 +113,7 @@ impl Summary {
             zero_bytes: sum(|r| r.zero_bytes),
             free_bytes: sum(|r| r.free_bytes),
             changes: Vec::new(),
+            adapt: Vec::new(),
             resumes_at: None,
             verify: options.verify == Verify::ReadBack,
             discard: options.discard == Discard::Target,
@@ -285,6 +288,9 @@ impl Summary {
         }
         if self.discard {
             writeln!(f, "  The whole target is discarded (TRIM) first.")?;
+        }
+        for line in &self.adapt {
+            writeln!(f, "  {line}")?;
         }
         let verify = if self.verify {
             "Everything written is read back and compared before the disk is made bootable."

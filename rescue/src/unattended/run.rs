@@ -22,7 +22,7 @@ use crate::init::network::settings::{Entries, Given};
 use crate::init::places;
 use crate::init::state::Board;
 use crate::inventory::{self, Disk};
-use crate::restore::{self, Carried, Discard, Options, Report, Resume, Verify};
+use crate::restore::{self, Adapt, Carried, Discard, Options, Report, Resume, Verify};
 use crate::trust::{self, Trust};
 use crate::web;
 
@@ -142,6 +142,7 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
         } else {
             Resume::IfSame
         },
+        adapt: Adapt::here(wanted.adapt, &target, wanted.force),
         ..Options::default()
     };
     let steps = restore::plan(&repository, &image, disk, &target, &options)?;

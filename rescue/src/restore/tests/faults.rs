@@ -34,7 +34,8 @@ fn cut_off(sample: &Sample, target: &Disk, cut_at: u64) -> bool {
     let outcome = plan
         .arm_over(cut.clone(), &Silent)
         .and_then(|armed| armed.write(&Silent))
-        .and_then(|written| written.without_verify().activate(&Silent));
+        .and_then(|written| written.without_verify().adapt(&Silent))
+        .and_then(|adapted| adapted.activate(&Silent));
     assert_eq!(outcome.is_err(), cut.is_off(), "{outcome:?}");
     if let Err(error) = outcome {
         assert_eq!(error.code(), Some(Code::TargetWrite), "{error}");
@@ -122,7 +123,8 @@ fn what_a_failed_flush_lost_is_never_claimed() {
         let outcome = plan
             .arm_over(lossy.clone(), &Silent)
             .and_then(|armed| armed.write(&Silent))
-            .and_then(|written| written.without_verify().activate(&Silent));
+            .and_then(|written| written.without_verify().adapt(&Silent))
+            .and_then(|adapted| adapted.activate(&Silent));
         drop(lossy);
         let Err(error) = outcome else { break };
         failures += 1;

@@ -127,7 +127,13 @@ fn a_backup_table_nobody_can_read_appears_at_the_end_only() {
     let written = armed.unwrap().write(&Silent).unwrap();
     let all = fs::read(&target.path).unwrap();
     assert!(all[backup..].iter().all(|byte| *byte == 0));
-    written.verify(&Silent).unwrap().activate(&Silent).unwrap();
+    written
+        .verify(&Silent)
+        .unwrap()
+        .adapt(&Silent)
+        .unwrap()
+        .activate(&Silent)
+        .unwrap();
     assert!(fs::read(&target.path).unwrap() == sample.source);
 }
 

@@ -1,5 +1,7 @@
 //! The unattended plan: a TOML file that says what to restore where.
 
+use std::str::FromStr;
+
 use serde::Deserialize;
 
 pub mod address;
@@ -89,6 +91,12 @@ pub struct Restore {
     /// Begin again even if an interrupted restore could be continued.
     #[serde(default)]
     pub start_over: bool,
+    /// Whether the systems in the image are changed so that they start on this hardware.
+    #[serde(default)]
+    pub adapt: Adapt,
+    /// Restore even what will not start on this hardware.
+    #[serde(default)]
+    pub force: bool,
     /// What the machine does when all went well.
     #[serde(default)]
     pub then: Then,
@@ -99,6 +107,32 @@ pub struct Restore {
 
 fn latest() -> String {
     "latest".to_owned()
+}
+
+/// Whether systems are adapted to the hardware.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Adapt {
+    /// On the medium, which runs on the hardware that is meant.
+    #[default]
+    Auto,
+    /// Yes.
+    Yes,
+    /// No: everything stays as it was captured.
+    No,
+}
+
+impl FromStr for Adapt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "yes" => Ok(Self::Yes),
+            "no" => Ok(Self::No),
+            _ => Err("auto, yes and no are known".to_owned()),
+        }
+    }
 }
 
 /// What the machine does at the end.
