@@ -24,7 +24,7 @@ pub(super) fn take_back(plan: &Plan, target: &dyn Target) -> Result<(), Error> {
     for patch in &plan.adaptation.patches {
         put(plan, target, patch, &patch.before)?;
     }
-    Ok(())
+    flush(plan, target)
 }
 
 /// Makes all changes, on stable storage, and reads them back.
@@ -35,16 +35,20 @@ pub(super) fn write(plan: &Plan, target: &dyn Target, sink: &dyn Sink) -> Result
         done = done.saturating_add(patch.after.len() as u64);
         sink.emit(Event::Progress { done });
     }
+    flush(plan, target)?;
+    // A hint: if the cache cannot be dropped the comparison is merely weaker.
+    let _ = target.drop_cache();
+    let mut patches = plan.adaptation.patches.iter();
+    patches.try_for_each(|patch| read_back(plan, target, patch))
+}
+
+fn flush(plan: &Plan, target: &dyn Target) -> Result<(), Error> {
     let everything = Extent {
         start: 0,
         len: target.size(),
     };
     let failed = |e| plan.failed("flushing", everything, Left::Unfinished, e);
-    target.flush().map_err(failed)?;
-    // A hint: if the cache cannot be dropped the comparison is merely weaker.
-    let _ = target.drop_cache();
-    let mut patches = plan.adaptation.patches.iter();
-    patches.try_for_each(|patch| read_back(plan, target, patch))
+    target.flush().map_err(failed)
 }
 
 fn put(plan: &Plan, target: &dyn Target, patch: &Patch, bytes: &[u8]) -> Result<(), Error> {

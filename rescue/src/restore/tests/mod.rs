@@ -1,5 +1,6 @@
 //! The engine as a whole: disks are made, captured, restored, compared.
 
+mod adapted;
 mod carried;
 mod disks;
 mod faults;

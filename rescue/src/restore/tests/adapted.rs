@@ -1,0 +1,108 @@
+//! What is changed for the hardware gets onto the disk whole, or the disk does not
+//! pretend to boot.
+
+use std::time::Duration;
+
+use super::flaky::PowerCut;
+use super::*;
+use crate::adapt::{Adaptation, Patch};
+use crate::restore::target::OpenTarget;
+
+const AT: [u64; 2] = [3 << 20, (5 << 20) + 512];
+
+/// Two changes of 4 KiB each.
+fn adaptation(sample: &Sample) -> Adaptation {
+    let patch = |at: u64| {
+        let at_index = usize::try_from(at).unwrap();
+        Patch {
+            at,
+            before: sample.source[at_index..at_index + 4096].to_vec(),
+            after: vec![0x5a; 4096],
+        }
+    };
+    Adaptation {
+        lines: vec!["two things are changed".to_owned()],
+        patches: AT.map(patch).to_vec(),
+        ..Adaptation::default()
+    }
+}
+
+fn planned(sample: &Sample, target: &Disk) -> Plan {
+    let mut plan = sample.plan(target, &verified()).unwrap();
+    plan.checkpoint_every = Duration::from_micros(100);
+    plan.adaptation = adaptation(sample);
+    plan
+}
+
+/// The image's disk, changed.
+fn expected(sample: &Sample) -> Vec<u8> {
+    let mut all = sample.source.clone();
+    for patch in adaptation(sample).patches {
+        let at = usize::try_from(patch.at).unwrap();
+        all[at..at + 4096].copy_from_slice(&patch.after);
+    }
+    all
+}
+
+fn is_adapted(path: &Path, sample: &Sample) -> bool {
+    let found = fs::read(path).unwrap();
+    let same = |at: u64| {
+        let at = usize::try_from(at).unwrap();
+        found[at..at + 4096] == expected(sample)[at..at + 4096]
+    };
+    AT.into_iter().all(same)
+}
+
+#[test]
+fn changes_are_made_after_everything_was_read_back() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    let report = execute(planned(&sample, &target), &Silent).unwrap();
+    assert_eq!(report.adapted, ["two things are changed"]);
+    let except = AT.map(|start| Extent { start, len: 4096 });
+    sample.assert_restored(&target.path, &except);
+    assert!(is_adapted(&target.path, &sample));
+}
+
+/// Restores up to operation `cut_at` of the target; whether it got there.
+fn cut_off(sample: &Sample, target: &Disk, cut_at: u64) -> bool {
+    let open = OpenTarget::open(target, sample.sector.bytes()).unwrap();
+    let cut = Arc::new(PowerCut::new(open, cut_at));
+    let outcome = planned(sample, target)
+        .arm_over(cut.clone(), &Silent)
+        .and_then(|armed| armed.write(&Silent))
+        .and_then(|written| written.verify(&Silent))
+        .and_then(|verified| verified.adapt(&Silent))
+        .and_then(|adapted| adapted.activate(&Silent));
+    assert_eq!(
+        outcome.is_err(),
+        cut.is_off(),
+        "cut at {cut_at}: {outcome:?}"
+    );
+    cut.is_off()
+}
+
+#[test]
+fn a_power_cut_at_any_moment_leaves_the_changes_whole_or_a_disk_that_does_not_boot() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let mut changed_and_resumed = 0;
+    for cut_at in 1.. {
+        let target = sample.target(sample.size());
+        if !cut_off(&sample, &target, cut_at) {
+            break;
+        }
+        let path = path_of(&target);
+        let untouched = head(&path) == [0xa5; 1024];
+        if !untouched && pretends_to_boot(&path) {
+            assert!(is_adapted(&path, &sample), "cut at {cut_at}");
+        }
+        let resumes = planned(&sample, &target).summary.resumes_at.is_some();
+        let changed = fs::read(&path).unwrap()[AT[0] as usize] == 0x5a;
+        changed_and_resumed += u32::from(resumes && changed);
+        assert!(!cut_off(&sample, &target, u64::MAX));
+        assert!(is_adapted(&path, &sample), "cut at {cut_at}");
+        let except = AT.map(|start| Extent { start, len: 4096 });
+        sample.assert_restored(&path, &except);
+    }
+    assert!(changed_and_resumed > 0, "no cut came after a change");
+}
