@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::{Error, Result};
-use crate::inf::{Arch, Candidate, Inf, Install, Model, Service, Target, parse_guid};
+use crate::inf::{Arch, Candidate, DriverSet, Inf, Install, Model, Service, Target, parse_guid};
 
 /// `SERVICE_KERNEL_DRIVER`.
 const KERNEL_DRIVER: u32 = 1;
@@ -42,7 +42,11 @@ pub(crate) struct Package<'c> {
 }
 
 impl<'c> Package<'c> {
-    pub(crate) fn new(candidate: &'c Candidate<'c>, target: &Target) -> Result<Self> {
+    pub(crate) fn new(
+        candidate: &'c Candidate<'c>,
+        set: &DriverSet,
+        target: &Target,
+    ) -> Result<Self> {
         let (inf, install) = (candidate.inf, &candidate.install);
         let file = || inf.file().to_owned();
         let class = boot_class(candidate)?;
@@ -59,7 +63,7 @@ impl<'c> Package<'c> {
                 section: install.section.clone(),
             });
         };
-        let (models, installs) = same_driver(inf, driver, target)?;
+        let (models, installs) = same_driver(inf, driver, set, target)?;
         let name = inf.name().to_lowercase();
         let stem = name.strip_suffix(".inf").unwrap_or(&name).to_owned();
         let inf_name = format!("rescue-{stem}.inf");
@@ -111,9 +115,11 @@ fn boot_class(candidate: &Candidate<'_>) -> Result<(String, [u8; 16])> {
 fn same_driver(
     inf: &Inf,
     driver: &Service,
+    set: &DriverSet,
     target: &Target,
 ) -> Result<(Vec<Model>, BTreeMap<String, Install>)> {
     let (mut installs, mut tried) = (BTreeMap::new(), BTreeSet::new());
+    let others: Vec<&Inf> = set.infs().iter().collect();
     let mut models = inf.models(target)?;
     models.retain(|model| {
         if installs.contains_key(&model.install) {
@@ -122,7 +128,7 @@ fn same_driver(
         if installs.len() >= INSTALL_LIMIT || tried.contains(&model.install) {
             return false;
         }
-        let install = inf.install(&model.install, target, &[]).ok();
+        let install = inf.install(&model.install, target, &others).ok();
         tried.insert(model.install.clone());
         let install = install.filter(|install| {
             let own = install.driver();

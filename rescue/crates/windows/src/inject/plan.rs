@@ -46,7 +46,7 @@ pub struct Injection {
 /// When the class is not one that Windows boots through, the INF names no
 /// service for the device, files are missing, or the hive is no `SYSTEM`.
 pub fn plan(candidate: &Candidate<'_>, set: &DriverSet, machine: Machine<'_>) -> Result<Injection> {
-    let package = Package::new(candidate, machine.target)?;
+    let package = Package::new(candidate, set, machine.target)?;
     let control_sets = control_sets(machine.system)?;
     let folder = files::staging(&package);
     let inf = format!(r"{folder}\{}", candidate.inf.name());

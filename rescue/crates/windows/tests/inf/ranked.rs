@@ -103,3 +103,22 @@ fn of_equal_ids_the_later_date_counts_then_the_version() {
     let order: Vec<_> = candidates.iter().map(|c| c.inf.file()).collect();
     assert_eq!(order, ["c/v.inf", "a/v.inf", "b/v.inf"]);
 }
+
+#[test]
+fn of_two_packages_the_closer_id_counts_before_the_later_date() {
+    let text = String::from_utf8(bytes(ALL[0])).unwrap();
+    let far = text.replace("&SUBSYS_00021AF4&REV_00", "");
+    let far = far.replace("11/20/2023", "11/20/2025").into_bytes();
+    let infs = [
+        ("a/v.inf".to_owned(), far),
+        ("b/v.inf".to_owned(), text.into_bytes()),
+    ];
+    let files = ["a", "b"].map(|dir| ["viostor.sys", "viostor.cat"].map(|f| format!("{dir}/{f}")));
+    let set = DriverSet::new(files.concat(), infs);
+    let mut disk = pci("1AF4", "1001", "00021AF4", "0100");
+    disk.hardware[0] = r"PCI\VEN_1AF4&DEV_1001&SUBSYS_00021AF4&REV_00".to_owned();
+    let (candidates, _) = set.candidates(&disk, &amd64(10, 0, 20348));
+    let order: Vec<_> = candidates.iter().map(|c| c.inf.file()).collect();
+    assert_eq!(order, ["b/v.inf", "a/v.inf"]);
+    assert!(candidates[0].version.driver_ver < candidates[1].version.driver_ver);
+}

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use hive::{Hive, ValueType};
-use windows::inf::DeviceIds;
+use windows::inf::{DeviceIds, DriverSet};
+use windows::inject::{Machine, plan};
 
 use crate::fixtures::named;
-use crate::packages::amd64;
+use crate::packages::{ALL, FILES, amd64, bytes, pci};
 use crate::writes::{applied, planned};
 
 type Values = BTreeMap<(String, String), (ValueType, Vec<u8>)>;
@@ -133,4 +134,43 @@ fn the_service_keeps_to_what_windows_wrote_for_it() {
         assert_eq!(lower(data), lower(&theirs.1), "{name}");
     }
     assert_eq!(ours.len() + 1, genuine.len(), "all but StartOverride");
+}
+
+/// What `machine.inf` of Windows has for LSI_SAS, by what came of it in the hive.
+const MACHINE: &str = "[PciIoSpaceNotRequired]\n[PciIoSpaceNotRequired.HW]\nAddReg=no.io\n\
+    [no.io]\nHKR,\"e5b3b5ac-9725-4f78-963f-03dfb1d828c7\",IoNotRequired,0x10001,1\n";
+
+#[test]
+fn what_an_included_inf_says_is_written_where_windows_writes_it() {
+    let system = named("joined-8.1/SYSTEM").open().0;
+    let infs = [
+        (ALL[4].to_owned(), bytes(ALL[4])),
+        ("inbox/machine.inf".to_owned(), MACHINE.into()),
+    ];
+    let set = DriverSet::new(FILES.map(str::to_owned), infs);
+    let target = amd64(10, 0, 16299);
+    let (candidates, errors) = set.candidates(&pci("8086", "9A0B", "00008086", "0104"), &target);
+    assert_eq!(errors, []);
+    let machine = Machine {
+        target: &target,
+        system: &system,
+        windows: "Windows",
+    };
+    let after = applied(&system, &plan(&candidates[0], &set, machine).unwrap());
+    let lsi = "lsi_sas.inf_amd64_bef2937de3107062\\Configurations\\LSI_SAS_Inst";
+    let own = "rescue-iastorvd.inf_amd64_0000000000000000\\Configurations\\iaStorVD_inst";
+    let values = |hive: &Hive, path: &str| {
+        let path = format!("DriverDatabase\\DriverPackages\\{path}");
+        values(hive, &path)
+    };
+    let (theirs, ours) = (values(&system, lsi), values(&after, own));
+    let device = "Device\\e5b3b5ac-9725-4f78-963f-03dfb1d828c7";
+    for (path, name) in [
+        ("", "IncludedInfs"),
+        (device, "IoNotRequired"),
+        ("", "ConfigFlags"),
+    ] {
+        let name = (path.to_owned(), name.to_owned());
+        assert_eq!(ours[&name], theirs[&name], "{name:?}");
+    }
 }
