@@ -118,11 +118,14 @@ impl Decoration {
     }
 
     /// How well it fits, `None` when it is not for this Windows. What names no
-    /// architecture is for x86, since Windows Server 2003 SP1.
+    /// architecture is for x86, since Windows Server 2003 SP1. A build counts
+    /// within its version only: every later version is later than any build.
+    /// (Microsoft's "INF Manufacturer section".)
     pub(crate) fn fit(&self, target: &Target) -> Option<Fit> {
         let arch = self.arch.unwrap_or(Some(Arch::X86));
         let version = (self.major.unwrap_or(0), self.minor.unwrap_or(0));
-        let build = self.build.unwrap_or(0);
+        let is_same = version == (target.major, target.minor);
+        let build = self.build.filter(|_| is_same).unwrap_or(0);
         let fits = arch == Some(target.arch)
             && version <= (target.major, target.minor)
             && build <= target.build
@@ -162,6 +165,7 @@ mod tests {
             "NTamd64.10.0",
             "NTamd64.10",
             "NTamd64.10.0...16299",
+            "NTamd64.6.3...19999",
         ] {
             assert!(fits(text), "{text}");
         }
