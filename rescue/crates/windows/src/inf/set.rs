@@ -9,12 +9,37 @@ use super::install::Install;
 use super::models::Model;
 use super::target::Target;
 use super::version::Version;
+use crate::drivers::Device;
 
 /// The ids of a device, the closest first, as Windows' bus drivers build them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeviceIds {
     pub hardware: Vec<String>,
     pub compatible: Vec<String>,
+}
+
+/// The hardware ids of PCI devices name the board, or the device and its class;
+/// without a board, the device alone, too (as genuine `Enum\\PCI` keys have them).
+impl From<&Device> for DeviceIds {
+    fn from(device: &Device) -> Self {
+        let ids = device.ids();
+        let is_hardware = |(at, _): &(usize, String)| match device {
+            Device::Pci(pci) => match (pci.subsystem_vendor, pci.subsystem_device) {
+                (0, 0) => *at < 6,
+                _ => [0, 1, 4, 5].contains(at),
+            },
+            // What follows are its classes.
+            Device::Acpi { .. } => *at < 2,
+            Device::VmBus(_) | Device::Named(_) => true,
+        };
+        let (hardware, compatible): (Vec<_>, Vec<_>) =
+            ids.into_iter().enumerate().partition(is_hardware);
+        let plain = |ids: Vec<(usize, String)>| ids.into_iter().map(|(_, id)| id).collect();
+        Self {
+            hardware: plain(hardware),
+            compatible: plain(compatible),
+        }
+    }
 }
 
 /// How closely a model fits; the lowest is best. The order is that of Windows'

@@ -9,6 +9,7 @@ use super::files::{self, FileCopy};
 use super::first_boot::{FirstBoot, first_boot};
 use super::package::Package;
 use super::service;
+use crate::control_sets;
 use crate::inf::{Candidate, DriverSet, Target};
 
 /// The Windows that a driver is brought into.
@@ -47,7 +48,10 @@ pub struct Injection {
 /// service for the device, files are missing, or the hive is no `SYSTEM`.
 pub fn plan(candidate: &Candidate<'_>, set: &DriverSet, machine: Machine<'_>) -> Result<Injection> {
     let package = Package::new(candidate, set, machine.target)?;
-    let control_sets = control_sets(machine.system)?;
+    let control_sets = control_sets::all(machine.system)?;
+    if control_sets.is_empty() {
+        return Err(Error::NoControlSet);
+    }
     let folder = files::staging(&package);
     let inf = format!(r"{folder}\{}", candidate.inf.name());
     Ok(Injection {
@@ -62,24 +66,6 @@ pub fn plan(candidate: &Candidate<'_>, set: &DriverSet, machine: Machine<'_>) ->
         first_boot: first_boot(machine.windows, &control_sets, &[inf]),
         notes: notes(&package),
     })
-}
-
-/// Every control set: Windows may boot any of them.
-fn control_sets(system: &Hive) -> Result<Vec<String>> {
-    let names = system.root()?.subkeys()?;
-    let names = names.iter().map(|key| key.name().to_string());
-    let sets: Vec<String> = names.filter(|name| is_control_set(name)).collect();
-    match sets.is_empty() {
-        true => Err(Error::NoControlSet),
-        false => Ok(sets),
-    }
-}
-
-fn is_control_set(name: &str) -> bool {
-    let number = name
-        .split_at_checked(10)
-        .filter(|(head, _)| head.eq_ignore_ascii_case("ControlSet"));
-    number.is_some_and(|(_, n)| n.len() == 3 && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn system_edits(

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use hive::{Hive, ValueType};
+use windows::drivers::{Device, PciDevice};
 use windows::inf::{DeviceIds, DriverSet};
 use windows::inject::{Machine, plan};
 
@@ -173,4 +174,54 @@ fn what_an_included_inf_says_is_written_where_windows_writes_it() {
         let name = (path.to_owned(), name.to_owned());
         assert_eq!(ours[&name], theirs[&name], "{name:?}");
     }
+}
+
+/// A PCI device of a key `VEN_…&DEV_…&SUBSYS_…&REV_…`, its class from its ids.
+fn device(name: &str, ids: &[String]) -> Option<Device> {
+    let number = |text: &str, mark: &str| {
+        let (_, rest) = text.split_once(mark)?;
+        let digits = rest.split('&').next()?;
+        u32::from_str_radix(digits, 16).ok()
+    };
+    let half = |mark: &str| number(name, mark)?.try_into().ok();
+    let board = number(name, "SUBSYS_")?;
+    let class = ids.iter().find_map(|id| number(id, "PCI\\CC_"))?;
+    Some(Device::Pci(PciDevice {
+        vendor: half("VEN_")?,
+        device: half("DEV_")?,
+        subsystem_vendor: (board & 0xFFFF).try_into().ok()?,
+        subsystem_device: (board >> 16).try_into().ok()?,
+        revision: number(name, "REV_")?.try_into().ok()?,
+        class,
+    }))
+}
+
+#[test]
+fn devices_have_the_ids_that_windows_gave_them() {
+    let mut seen = 0;
+    for name in ["joined-8.1/SYSTEM", "dirty-10/SYSTEM"] {
+        let system = named(name).open().0;
+        for device_key in system
+            .key(r"ControlSet001\Enum\PCI")
+            .unwrap()
+            .subkeys()
+            .unwrap()
+        {
+            for instance in device_key.subkeys().unwrap() {
+                let lines = |name: &str| -> Vec<String> {
+                    let value = instance.value(name).unwrap().unwrap().decode().unwrap();
+                    value.lines().unwrap().to_vec()
+                };
+                let theirs = DeviceIds {
+                    hardware: lines("HardwareID"),
+                    compatible: lines("CompatibleIDs"),
+                };
+                let key = device_key.name().to_string();
+                let device = device(&key, &theirs.compatible).unwrap();
+                assert_eq!(DeviceIds::from(&device), theirs, "{name}: {key}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 20, "{seen}");
 }
