@@ -7,7 +7,12 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use tests::phony::{Asked, Firmware, check, make, read, replace, windows_start};
+use tests::phony::{
+    Asked, Firmware, check, fixture, list, make, read, replace, replace_on_esp, windows_start,
+};
+use windows::adapt::{self, Change};
+use windows::drivers::Device;
+use windows::ids::{IdMap, PartitionId};
 use windows::inf::{DeviceIds, DriverSet, Target};
 use windows::inject::{Machine, apply, plan};
 
@@ -254,5 +259,114 @@ fn host_a_driver_is_brought_into_a_phony_disk() -> Result<()> {
             .any(|line| line.contains(r"Services\vioscsi differs")),
         "{wrong:?}"
     );
+    Ok(())
+}
+
+const DISK: &str = "0b2394a9-095e-487d-8d48-719ecd4d78ca";
+/// The partitions of the boot store: their numbers on the disk, old GUIDs, new ones.
+const PARTITIONS: [(u32, &str, &str); 3] = [
+    (
+        1,
+        "36be3955-63bf-4068-a6ab-00195cca3a22",
+        "11111111-0000-4000-8000-000000000001",
+    ),
+    (
+        3,
+        "8e0f2c38-e4ea-47ba-b7fc-9d8c74dccf0b",
+        "11111111-0000-4000-8000-000000000003",
+    ),
+    (
+        4,
+        "6cdfcd69-de75-4490-8f99-5a84bf264917",
+        "11111111-0000-4000-8000-000000000004",
+    ),
+];
+const NEW_DISK: &str = "11111111-0000-4000-8000-0000000000ff";
+
+fn new_names() -> Result<IdMap> {
+    let id = |disk: &str, partition: &str| -> Result<PartitionId> {
+        let (disk, partition) = (disk.parse()?, partition.parse()?);
+        Ok(PartitionId::Gpt { disk, partition })
+    };
+    let pairs = PARTITIONS.iter();
+    let pairs = pairs.map(|(_, old, new)| Ok((id(DISK, old)?, id(NEW_DISK, new)?)));
+    Ok(IdMap::new(pairs.collect::<Result<Vec<_>>>()?)?)
+}
+
+/// The keys that a plan changes.
+fn keys(plan: &adapt::Plan) -> Vec<String> {
+    let keys = plan.edits.iter().map(|planned| match &planned.change {
+        Change::DeleteKey { key }
+        | Change::CreateKey { key }
+        | Change::Set { key, .. }
+        | Change::DeleteValue { key, .. } => key.clone(),
+    });
+    keys.collect()
+}
+
+/// The disk gets other GUIDs and another controller; Windows is adapted by the
+/// product's own code, step by step, and only then the checker is content.
+#[test]
+fn host_a_phony_disk_is_adapted_to_other_names_and_another_controller() -> Result<()> {
+    let pair = Pair::new(Firmware::Uefi)?;
+    let disk = &pair.after;
+    sgdisk(disk, &format!("--disk-guid={NEW_DISK}"))?;
+    for (number, _, new) in PARTITIONS {
+        sgdisk(disk, &format!("--partition-guid={number}:{new}"))?;
+    }
+    let system = Hive::open(read(disk, SYSTEM)?, &[])?.0;
+    let mut files = Vec::new();
+    for folder in ["System32", r"System32\drivers"] {
+        let names = list(disk, &format!("/Windows/{}", folder.replace('\\', "/")))?;
+        files.extend(
+            names
+                .iter()
+                .map(|name| format!("{folder}\\{name}").to_lowercase()),
+        );
+    }
+    let nvme = Device::Named(vec![
+        r"PCI\VEN_144D&DEV_A808".into(),
+        r"PCI\CC_010802".into(),
+    ]);
+    let machine = adapt::Machine {
+        controllers: &[adapt::Controller {
+            device: nvme,
+            boots: true,
+        }],
+        bus: adapt::Bus::Internal,
+        ids: &new_names()?,
+        exists: &|path| files.contains(&path.to_lowercase()),
+        stay_on_crash: false,
+    };
+    let plan = adapt::plan(&system, &machine)?;
+    ensure!(plan.refusals.is_empty(), "{:?}", plan.refusals);
+    let allowed = keys(&plan);
+    let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+    let asked = Asked {
+        allow: &allowed,
+        boot: &["stornvme", "disk", "partmgr"],
+    };
+    let wrong = pair.wrong(asked)?;
+    for what in [
+        "stornvme has no StartOverride",
+        "MountedDevices: C:",
+        "BCD: the boot manager",
+    ] {
+        ensure!(
+            wrong.iter().any(|line| line.contains(what)),
+            "{what}: {wrong:?}"
+        );
+    }
+    edited(disk, |edit| Ok(adapt::apply(&plan, edit, false).map(drop)?))?;
+    let wrong = pair.wrong(asked)?;
+    ensure!(
+        !wrong.is_empty() && wrong.iter().all(|line| line.starts_with("BCD:")),
+        "{wrong:?}"
+    );
+    let store = Hive::open(fixture("bcd/uefi-gpt-10")?, &[])?.0;
+    let mut edit = store.edit(FileTime::from_unix(1_790_000_000))?;
+    windows::bcd::repoint(&mut edit, machine.ids)?;
+    replace_on_esp(disk, "::/EFI/Microsoft/Boot/BCD", &edit.finish()?)?;
+    assert_eq!(pair.wrong(asked)?, Vec::<String>::new());
     Ok(())
 }

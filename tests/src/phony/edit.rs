@@ -82,6 +82,43 @@ pub fn replace(disk: &Path, files: &[(&str, &[u8])]) -> Result<()> {
     })
 }
 
+/// The names of what is in a folder of the partition of Windows.
+///
+/// # Errors
+/// When it is not there.
+pub fn list(disk: &Path, folder: &str) -> Result<Vec<String>> {
+    with_ntfs(disk, |image| {
+        let words: [&OsStr; 4] = [
+            "ntfsls".as_ref(),
+            "-p".as_ref(),
+            folder.as_ref(),
+            image.as_os_str(),
+        ];
+        let names = tool("ntfs-3g", &words)?;
+        Ok(names.lines().map(str::to_owned).collect())
+    })
+}
+
+/// Replaces a file of the EFI system partition, which begins at 1 MiB.
+///
+/// # Errors
+/// When its folder is not there.
+pub fn replace_on_esp(disk: &Path, path: &str, bytes: &[u8]) -> Result<()> {
+    let folder = crate::scratch()?;
+    let content = folder.path().join("content");
+    std::fs::write(&content, bytes).context("writing a file's content")?;
+    let image = format!("{}@@1M", disk.display());
+    let words: [&OsStr; 6] = [
+        "mcopy".as_ref(),
+        "-o".as_ref(),
+        "-i".as_ref(),
+        image.as_ref(),
+        content.as_os_str(),
+        path.as_ref(),
+    ];
+    tool("mtools", &words).map(drop)
+}
+
 /// Works on the partition in a file of its own.
 fn with_ntfs<T>(disk: &Path, work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let place = windows(disk)?;

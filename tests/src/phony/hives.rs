@@ -14,7 +14,10 @@ const WHEN: FileTime = FileTime::from_unix(1_480_000_000);
 
 /// A file of `shared/fixtures/windows` beside the checkout, or of where
 /// `RESCUE_FIXTURES` says, unpacked.
-pub(super) fn fixture(name: &str) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// When it is not there, or `xz` fails.
+pub fn fixture(name: &str) -> Result<Vec<u8>> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures");
     let folder = std::env::var_os("RESCUE_FIXTURES").map_or(beside, PathBuf::from);
     let packed = folder.join(format!("windows/{name}.xz"));

@@ -20,7 +20,8 @@ mod layout;
 mod tree;
 
 pub use check::{Asked, check};
-pub use edit::{read, replace, windows_start};
+pub use edit::{list, read, replace, replace_on_esp, windows_start};
+pub use hives::fixture;
 
 use anyhow::{Context, Result};
 use std::fs::File;
@@ -52,7 +53,7 @@ impl Firmware {
 /// filled here.
 pub fn make(disk: &Path, firmware: Firmware, hibernated: bool) -> Result<()> {
     let work = crate::scratch()?;
-    let store = hives::fixture(firmware.store())?;
+    let store = fixture(firmware.store())?;
     let layout = layout::Layout::of(firmware, &store)?;
     let system = hives::system(&layout)?;
     let tree = work.path().join("windows");

@@ -195,17 +195,9 @@ impl Inf {
 
 #[cfg(test)]
 mod tests {
-    use super::super::target::{Arch, Product};
     use super::*;
 
-    const TARGET: Target = Target {
-        arch: Arch::Amd64,
-        major: 10,
-        minor: 0,
-        build: 19045,
-        product: Product::Workstation,
-        suite: 0,
-    };
+    const TARGET: Target = Target::TEN;
 
     fn copied(directive: &str, rest: &str) -> Result<Vec<(String, String)>> {
         let text = format!("[i]\nCopyFiles={directive}\n{rest}");

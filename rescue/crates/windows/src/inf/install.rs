@@ -205,17 +205,9 @@ fn note(list: &mut Vec<String>, name: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::target::{Arch, Product};
     use super::*;
 
-    const TARGET: Target = Target {
-        arch: Arch::Amd64,
-        major: 10,
-        minor: 0,
-        build: 19045,
-        product: Product::Workstation,
-        suite: 0,
-    };
+    const TARGET: Target = Target::TEN;
 
     fn inf(name: &str, text: &str) -> Inf {
         Inf::parse(name, text.as_bytes(), Inf::ENGLISH).unwrap()

@@ -141,10 +141,9 @@ impl Decoration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    pub(crate) const TEN: Target = Target {
+impl Target {
+    /// Windows Server 2019, for tests.
+    pub(crate) const TEN: Self = Self {
         arch: Arch::Amd64,
         major: 10,
         minor: 0,
@@ -152,6 +151,13 @@ mod tests {
         product: Product::Server,
         suite: 0,
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEN: Target = Target::TEN;
 
     fn fits(text: &str) -> bool {
         Decoration::parse(text).unwrap().fit(&TEN).is_some()

@@ -192,17 +192,9 @@ pub fn format_guid(guid: &[u8; 16]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::target::{Arch, Product};
     use super::*;
 
-    const TARGET: Target = Target {
-        arch: Arch::Amd64,
-        major: 6,
-        minor: 3,
-        build: 9600,
-        product: Product::Workstation,
-        suite: 0,
-    };
+    const TARGET: Target = Target::TEN;
 
     fn version(text: &str) -> Result<Version> {
         let text = format!("[Version]\nSignature=\"$Windows NT$\"\n{text}");

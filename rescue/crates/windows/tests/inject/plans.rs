@@ -1,11 +1,14 @@
 //! What is planned, and what is refused.
 
+use windows::adapt::{Bus, Controller, Refusal};
+use windows::drivers::{Device, PciDevice};
+use windows::ids::IdMap;
 use windows::inf::{DriverSet, Target};
 use windows::inject::{Change, Error, Injection, Machine, plan};
 
 use crate::fixtures::named;
 use crate::packages::{ALL, FILES, amd64, bytes, pci};
-use crate::writes::{planned, vioscsi};
+use crate::writes::{applied, planned, vioscsi};
 
 fn copies(injection: &Injection) -> Vec<(&str, &str)> {
     let files = injection.files.iter();
@@ -175,4 +178,43 @@ fn the_windows_is_told_by_its_hives() {
         }
     );
     assert_eq!(Target::read(&software, &system).unwrap(), None);
+}
+
+/// What the rest of the crate makes of a machine with this controller.
+fn adapted(system: &hive::Hive) -> windows::adapt::Plan {
+    let device = Device::Pci(PciDevice {
+        vendor: 0x1AF4,
+        device: 0x1048,
+        subsystem_vendor: 0x1AF4,
+        subsystem_device: 0x1100,
+        revision: 1,
+        class: 0x01_0000,
+    });
+    let machine = windows::adapt::Machine {
+        controllers: &[Controller {
+            device,
+            boots: true,
+        }],
+        bus: Bus::Internal,
+        ids: &IdMap::default(),
+        exists: &|_| true,
+        stay_on_crash: false,
+    };
+    windows::adapt::plan(system, &machine).unwrap()
+}
+
+#[test]
+fn the_machine_starts_with_what_was_brought_in() {
+    let system = named("joined-8.1/SYSTEM").open().0;
+    let refused = adapted(&system).refusals;
+    assert!(
+        matches!(refused.as_slice(), [Refusal::NoDriver { .. }]),
+        "{refused:?}"
+    );
+    let after = applied(&system, &planned(&system, &vioscsi(), &amd64(6, 3, 9600)));
+    let plan = adapted(&after);
+    assert_eq!(plan.refusals, []);
+    assert_eq!(plan.drivers[0].service.as_deref(), Some("vioscsi"));
+    let of_it = |edit: &&windows::adapt::Planned| edit.change.to_string().contains("vioscsi");
+    assert_eq!(plan.edits.iter().find(of_it), None);
 }
