@@ -32,7 +32,7 @@ pub use report::Report;
 pub use source::{Source, plan};
 
 use crate::event::{Event, Phase, Sink};
-use crate::identity::{self, Place};
+use crate::identity::{self, Looker, Place};
 use crate::inventory::{self, DiskKind};
 
 /// What an image is to be called, when and by what chance it is made, and who
@@ -199,6 +199,7 @@ pub fn run(
 /// comes back is what was stored.
 fn identify(repository: &Repository, manifest: &mut Manifest) -> anyhow::Result<Vec<String>> {
     let key = IdentityKey::new(entropy()?);
+    let looker = Looker::default();
     let mut notes = Vec::new();
     for disk in &manifest.disks {
         let places = Place::of(disk);
@@ -212,7 +213,7 @@ fn identify(repository: &Repository, manifest: &mut Manifest) -> anyhow::Result<
                 continue;
             }
         };
-        let found = identity::on_disk(&device, disk.index, &places, &key);
+        let found = identity::on_disk(&looker, &device, disk.index, &places, &key);
         manifest.systems.extend(found.systems);
         notes.extend(found.notes);
     }

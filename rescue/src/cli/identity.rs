@@ -10,7 +10,7 @@ use serde_json::json;
 use super::Context;
 use super::text::printable;
 use crate::event::Event;
-use crate::identity::{self, Found};
+use crate::identity::{self, Found, Looker};
 use crate::inventory::Machine;
 
 /// Show which operating systems are on a disk, and what makes each itself.
@@ -43,12 +43,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         None => IdentityKey::new(crate::capture::entropy()?),
     };
     let found = if args.place.is_dir() {
-        let system = identity::in_folder(&args.place, &key);
-        let system = system.with_context(|| format!("looking into {}", args.place.display()))?;
-        Found {
-            systems: system.into_iter().collect(),
-            notes: Vec::new(),
-        }
+        let found = identity::in_folder(&Looker::default(), &args.place, &key);
+        found.with_context(|| format!("looking into {}", args.place.display()))?
     } else {
         on_disk(&args, &key, context)?
     };
@@ -66,7 +62,13 @@ fn on_disk(args: &Args, key: &IdentityKey, context: &Context) -> anyhow::Result<
     let disk = Machine::host().disk_at(&args.place, args.sector_size)?;
     let source = crate::capture::plan(disk, &*context.sink)?;
     let (device, places) = source.places();
-    Ok(identity::on_disk(&device, 0, &places, key))
+    Ok(identity::on_disk(
+        &Looker::default(),
+        &device,
+        0,
+        &places,
+        key,
+    ))
 }
 
 fn describe(systems: &[System], place: &str) -> String {

@@ -6,6 +6,7 @@ mod identity;
 mod images;
 mod inspect;
 mod key;
+mod look;
 mod restore;
 mod show;
 mod sign;
@@ -60,6 +61,8 @@ enum Command {
     Key(key::Args),
     Hive(hive::Args),
     #[command(hide = true)]
+    Look(look::Args),
+    #[command(hide = true)]
     Worker(worker::Args),
 }
 
@@ -104,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Sign(args) => sign::run(args, &context),
         Command::Key(args) => key::run(args, &context),
         Command::Hive(args) => hive::run(args, &context),
+        Command::Look(args) => look::run(args, &context),
         Command::Worker(args) => worker::run(args, &context),
     };
     match outcome {

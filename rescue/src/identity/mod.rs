@@ -3,9 +3,11 @@
 //! there after a restore.
 //!
 //! Systems on ext2, ext3 and ext4 are found. Secrets appear as keyed hashes
-//! only: they can be compared, not read.
+//! only: they can be compared, not read. Another process does the reading: see
+//! [`look`].
 
 mod linux;
+pub(crate) mod look;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +15,9 @@ use std::sync::Arc;
 use disk::{ReadAt, Window};
 use image::{DiskImage, IdentityKey, Manifest, Region, System};
 
-use crate::files::{Ext, Files, FilesError, Folder};
+use crate::files::{Files, FilesError};
+pub use look::Looker;
+use look::{Kind, Looked, Search};
 
 /// Systems, and sentences about what could not be read.
 #[derive(Debug, Default)]
@@ -30,6 +34,7 @@ pub struct Place {
     partition: u32,
     start: u64,
     len: u64,
+    kind: Kind,
 }
 
 impl Place {
@@ -38,12 +43,16 @@ impl Place {
     /// cannot be looked into.
     #[must_use]
     pub fn new(partition: u32, start: u64, len: u64, kind: &str) -> Option<Self> {
-        let place = Self {
+        let kind = match kind {
+            "ext2" | "ext3" | "ext4" => Kind::Ext,
+            _ => return None,
+        };
+        Some(Self {
             partition,
             start,
             len,
-        };
-        matches!(kind, "ext2" | "ext3" | "ext4").then_some(place)
+            kind,
+        })
     }
 
     /// Those of a disk of an image.
@@ -59,17 +68,28 @@ impl Place {
 
 /// The systems at `places` of `device`, which is the disk number `disk`.
 #[must_use]
-pub fn on_disk(device: &Arc<dyn ReadAt>, disk: u32, places: &[Place], key: &IdentityKey) -> Found {
+pub fn on_disk(
+    looker: &Looker,
+    device: &Arc<dyn ReadAt>,
+    disk: u32,
+    places: &[Place],
+    key: &IdentityKey,
+) -> Found {
     let mut found = Found::default();
+    let search = looker.search();
     for place in places {
         let partition = place.partition;
-        match at_place(device, place, key) {
-            Ok(None) => {}
-            Ok(Some(system)) => found.systems.push(System {
-                disk,
-                partition,
-                ..system
-            }),
+        match at_place(&search, device, place, key) {
+            Ok(looked) => {
+                found.systems.extend(looked.system.map(|system| System {
+                    disk,
+                    partition,
+                    ..system
+                }));
+                let notes = looked.notes.into_iter();
+                let notes = notes.map(|n| format!("partition {partition} of disk {disk}: {n}"));
+                found.notes.extend(notes);
+            }
             Err(error) => found.notes.push(format!(
                 "what system partition {partition} of disk {disk} holds is not known: {error}"
             )),
@@ -79,15 +99,15 @@ pub fn on_disk(device: &Arc<dyn ReadAt>, disk: u32, places: &[Place], key: &Iden
 }
 
 fn at_place(
+    search: &Search<'_>,
     device: &Arc<dyn ReadAt>,
     place: &Place,
     key: &IdentityKey,
-) -> Result<Option<System>, FilesError> {
-    let window = Window::new(Arc::clone(device), place.start, place.len);
-    let Some(window) = window else {
-        return Ok(None);
-    };
-    system(&Ext::open(Arc::new(window))?, key)
+) -> Result<Looked, String> {
+    match Window::new(Arc::clone(device), place.start, place.len) {
+        Some(window) => search.partition(&window, place.kind, key),
+        None => Ok(Looked::default()),
+    }
 }
 
 fn system(files: &dyn Files, key: &IdentityKey) -> Result<Option<System>, FilesError> {
@@ -98,8 +118,13 @@ fn system(files: &dyn Files, key: &IdentityKey) -> Result<Option<System>, FilesE
 ///
 /// # Errors
 /// When a file of it cannot be read.
-pub fn in_folder(root: &Path, key: &IdentityKey) -> anyhow::Result<Option<System>> {
-    Ok(system(&Folder::open(root)?, key)?)
+pub fn in_folder(looker: &Looker, root: &Path, key: &IdentityKey) -> anyhow::Result<Found> {
+    let looked = looker.search().folder(root, key);
+    let looked = looked.map_err(anyhow::Error::msg)?;
+    Ok(Found {
+        systems: looked.system.into_iter().collect(),
+        notes: looked.notes,
+    })
 }
 
 /// The systems that an image says are on one of its disks.
@@ -122,8 +147,9 @@ impl Expected {
     /// Compares them with what is on `device`. Only systems and file systems that
     /// this version can look into are.
     #[must_use]
-    pub fn compare(&self, device: &Arc<dyn ReadAt>, disk: &DiskImage) -> Compared {
+    pub fn compare(&self, looker: &Looker, device: &Arc<dyn ReadAt>, disk: &DiskImage) -> Compared {
         let mut compared = Compared::default();
+        let search = looker.search();
         let places = Place::of(disk);
         for system in &self.systems {
             let title = system.title();
@@ -133,7 +159,8 @@ impl Expected {
                 compared.unknown.push(text);
                 continue;
             };
-            match at_place(device, place, &self.key) {
+            let looked = at_place(&search, device, place, &self.key);
+            match looked.map(|looked| looked.system) {
                 Err(error) => compared.unknown.push(format!("{title}: {error}")),
                 Ok(None) => compared.changes.push(format!("{title} is not there")),
                 Ok(Some(now)) => {

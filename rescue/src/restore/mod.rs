@@ -42,7 +42,7 @@ pub use report::{Checked, Report};
 pub use summary::{PartitionLine, Summary};
 
 use crate::event::{Event, Phase, Sink};
-
+use crate::identity::Looker;
 use journal::Journal;
 use target::Target;
 
@@ -102,7 +102,7 @@ impl Session {
             return Ok(());
         };
         let device: Arc<dyn disk::ReadAt> = self.target.clone();
-        let compared = expected.compare(&device, &self.plan.disk);
+        let compared = expected.compare(&Looker::default(), &device, &self.plan.disk);
         if !compared.changes.is_empty() {
             return Err(Error::Identity {
                 target: self.plan.target.path.clone(),

@@ -5,6 +5,7 @@
 pub mod block;
 pub mod console;
 pub mod iscsi;
+pub mod limits;
 pub mod loops;
 pub mod module;
 pub mod mount;

@@ -1,0 +1,88 @@
+//! What the process that looks and the one that asked it say to each other,
+//! over a socket that is the former's standard input.
+//!
+//! First the asker sends a [`Task`]: its length (u32, little-endian as all
+//! numbers here) and JSON. Then the looker sends requests: [`READ`], an offset
+//! (u64) and a length (u32), answered by [`GOOD`] and the bytes, or by [`BAD`],
+//! a length (u32) and why not; and at last [`ANSWER`], a length and JSON.
+
+use std::ffi::OsString;
+use std::io::{Error, ErrorKind, Read, Result, Write};
+
+use image::{IdentityKey, System};
+use serde::{Deserialize, Serialize};
+
+pub(super) const READ: u8 = b'r';
+pub(super) const ANSWER: u8 = b'a';
+pub(super) const GOOD: u8 = 0;
+pub(super) const BAD: u8 = 1;
+
+/// No read is of more bytes than this.
+pub(super) const READ_MOST: u32 = 1 << 20;
+/// No text or answer is longer than this.
+pub(super) const TEXT_MOST: u32 = 256 << 10;
+
+/// What to look for, and where.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Task {
+    /// What the hashes depend on.
+    pub(super) key: IdentityKey,
+    pub(super) place: At,
+}
+
+/// Where.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum At {
+    /// A folder that is the root of a system.
+    Folder(OsString),
+    /// What the asker reads from.
+    Partition {
+        /// Bytes of it.
+        size: u64,
+        kind: super::Kind,
+    },
+}
+
+/// What was found.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Looked {
+    /// The system, disk and partition not filled in.
+    pub(crate) system: Option<System>,
+    /// What else is worth knowing, in sentences.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What comes back: what was found, or why nothing could be told.
+pub(super) type Answer = std::result::Result<Looked, String>;
+
+/// Sends a length and as many bytes.
+pub(super) fn send(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
+    let len = u32::try_from(bytes.len()).ok();
+    let len = len.filter(|len| *len <= TEXT_MOST);
+    let len = len.ok_or_else(|| too_long(bytes.len() as u64))?;
+    out.write_all(&len.to_le_bytes())?;
+    out.write_all(bytes)
+}
+
+/// Receives what [`send`] sent.
+pub(super) fn receive(from: &mut impl Read) -> Result<Vec<u8>> {
+    let len = u32::from_le_bytes(array(from)?);
+    if len > TEXT_MOST {
+        return Err(too_long(len.into()));
+    }
+    let mut bytes = vec![0; len as usize];
+    from.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Receives `N` bytes.
+pub(super) fn array<const N: usize>(from: &mut impl Read) -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    from.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn too_long(len: u64) -> Error {
+    let text = format!("a message has {len} bytes, expected at most {TEXT_MOST}");
+    Error::new(ErrorKind::InvalidData, text)
+}
