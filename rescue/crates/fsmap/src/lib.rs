@@ -4,6 +4,8 @@
 //! filesystem's own structures prove to be free. What cannot be proven (a
 //! damaged bitmap, an unknown feature, a dirty journal that cannot be
 //! overlaid) stays used, and a note says why.
+//!
+//! What it takes to read that of NTFS also reads files: [`NtfsFiles`].
 #![forbid(unsafe_code)]
 
 mod bytes;
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use error::Error;
 pub use identify::{Identity, identify};
+pub use ntfs::{NtfsFile, NtfsFiles, Unreadable};
 
 /// What a partition holds, by its signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -5,11 +5,15 @@
 //! last cluster; like everything outside the bitmap it counts as used.
 
 mod boot;
+mod files;
+mod index;
 mod record;
 mod state;
 #[cfg(test)]
 mod tests;
 mod volume;
+
+pub use files::{NtfsFile, NtfsFiles, Unreadable};
 
 use disk::Extent;
 use record::{DATA, Run, VOLUME_NAME, Value};

@@ -12,6 +12,8 @@ pub(crate) const VOLUME_INFORMATION: u32 = 0x70;
 pub(crate) const DATA: u32 = 0x80;
 pub(crate) const INDEX_ROOT: u32 = 0x90;
 pub(crate) const INDEX_ALLOCATION: u32 = 0xA0;
+pub(crate) const BITMAP: u32 = 0xB0;
+pub(crate) const REPARSE_POINT: u32 = 0xC0;
 const END: u32 = 0xFFFF_FFFF;
 
 const IN_USE: u16 = 0x1;
@@ -35,6 +37,8 @@ pub(crate) enum Value {
         runs: Vec<Run>,
         /// Bytes written so far; what follows reads as zero.
         initialized: u64,
+        /// Bytes in all.
+        size: u64,
     },
 }
 
@@ -124,16 +128,20 @@ impl Attribute<'_> {
             return Ok(Value::Resident(value.to_vec()));
         }
         if le16(b, 0x0C)? & TRANSFORMED != 0 {
-            return raw("an attribute needed for the map is compressed or encrypted");
+            return raw("what has to be read is compressed or encrypted, which is not read here");
         }
         let at = usize::from(le16(b, 0x20)?);
         let list = slice(b, at, b.len().saturating_sub(at))?;
         let start = le64(b, 0x10)?;
         // Only the part that starts at 0 knows the sizes.
-        let initialized = if start == 0 { le64(b, 0x38)? } else { 0 };
+        let (size, initialized) = match start {
+            0 => (le64(b, 0x30)?, le64(b, 0x38)?),
+            _ => (0, 0),
+        };
         Ok(Value::Runs {
             runs: runs(list, start, clusters)?,
             initialized,
+            size,
         })
     }
 }

@@ -1,22 +1,18 @@
 //! Whether an NTFS volume was left in order: its dirty flag, its log, a
 //! hibernated Windows.
 
-use super::record::{
-    DATA, INDEX_ALLOCATION, INDEX_ROOT, VOLUME_INFORMATION, Value, fix_up, is_utf16,
-};
+use super::index;
+use super::record::{DATA, VOLUME_INFORMATION, Value, fix_up, is_utf16};
 use super::volume::Volume;
-use crate::bytes::{byte, le16, le32, le64, slice};
+use crate::bytes::{le16, le32, le64, slice};
 use crate::error::{Stop, raw};
 
 const LOGFILE: u64 = 2;
-const VOLUME: u64 = 3;
+pub(super) const VOLUME: u64 = 3;
 const ROOT: u64 = 5;
 
-const DIRTY: u16 = 0x1;
-const CHKDSK_UNDERWAY: u16 = 0x4000;
-
-/// A root directory's index is not read beyond this, in bytes.
-const INDEX_CAP: u64 = 64 << 20;
+pub(super) const DIRTY: u16 = 0x1;
+pub(super) const CHKDSK_UNDERWAY: u16 = 0x4000;
 
 /// `Err(Raw)` with the reason when `$Bitmap` may be behind the truth.
 pub(crate) fn check(volume: &Volume<'_>) -> Result<(), Stop> {
@@ -98,61 +94,15 @@ fn is_hibernated(volume: &Volume<'_>) -> Result<bool, Stop> {
     Ok(magic.eq_ignore_ascii_case(b"hibr"))
 }
 
-/// The record of the file `name` in the root directory. Goes through all index
-/// blocks instead of descending: the directory is small.
+/// The record of the file `name` in the root directory.
 fn find_in_root(volume: &Volume<'_>, name: &str) -> Result<Option<u64>, Stop> {
-    let Some(Value::Resident(root)) = volume.value(ROOT, INDEX_ROOT, "$I30")? else {
-        return raw("its root directory has no index");
-    };
-    if let Some(found) = find_in_node(&root, 0x10, name)? {
-        return Ok(Some(found));
-    }
-    let block = u64::from(le32(&root, 8)?);
-    let Some(value) = volume.value(ROOT, INDEX_ALLOCATION, "$I30")? else {
-        return Ok(None);
-    };
-    let Value::Runs { initialized, .. } = value else {
-        return raw("its root directory's index is resident");
-    };
-    if !(512..=65536).contains(&block) || !block.is_power_of_two() || initialized > INDEX_CAP {
-        return raw(format!(
-            "its root directory has {initialized} bytes of index in blocks of {block}"
-        ));
-    }
-    for index in 0..initialized / block {
-        let mut bytes = volume.read("root directory", &value, index * block, block)?;
-        // A block that was never used has no magic.
-        if fix_up(&mut bytes, b"INDX").is_ok()
-            && let Some(found) = find_in_node(&bytes, 0x18, name)?
-        {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
-}
-
-/// Looks through the index entries of the node whose header is at `header`.
-fn find_in_node(bytes: &[u8], header: usize, name: &str) -> Result<Option<u64>, Stop> {
-    const LAST: u16 = 0x2;
-    let first = usize::try_from(le32(bytes, header)?).unwrap_or(usize::MAX);
-    let mut at = header.saturating_add(first);
-    loop {
-        let len = usize::from(le16(bytes, at.saturating_add(8))?);
-        let entry = slice(bytes, at, len)?;
-        if len < 0x10 {
-            return raw(format!(
-                "an index entry of {len} bytes: expected at least 16"
-            ));
-        }
-        if le16(entry, 0x0C)? & LAST != 0 {
-            return Ok(None);
-        }
-        let units = usize::from(byte(entry, 0x10 + 0x40)?);
-        if is_utf16(slice(entry, 0x10 + 0x42, units * 2)?, name) {
-            return Ok(Some(le64(entry, 0)? & 0xFFFF_FFFF_FFFF));
-        }
-        at += len;
-    }
+    let mut found = None;
+    index::each(volume, ROOT, |entry| {
+        let is = is_utf16(entry.name, name);
+        found = found.or(is.then_some(entry.reference & 0xFFFF_FFFF_FFFF));
+        is
+    })?;
+    Ok(found)
 }
 
 #[cfg(test)]

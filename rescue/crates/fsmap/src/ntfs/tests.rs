@@ -126,6 +126,7 @@ fn a_value_up_to_the_end_of_all_numbers_is_refused() {
             len: 1,
         }],
         initialized: u64::MAX,
+        size: u64::MAX,
     };
     let read = volume.read("test", &value, u64::MAX - (len - 1), len);
     assert!(matches!(read, Err(Stop::Raw(_))), "{read:?}");

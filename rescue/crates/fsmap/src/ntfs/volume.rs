@@ -12,6 +12,9 @@ const PIECE_CAP: usize = 16384;
 /// Runs of one attribute in all its pieces: 32 MiB of memory.
 const RUN_CAP: usize = 1 << 20;
 
+/// Bytes of a file that are read at once.
+const PART: u64 = 1 << 20;
+
 pub(crate) struct Volume<'a> {
     source: Source<'a>,
     pub(crate) boot: Boot,
@@ -68,9 +71,9 @@ impl<'a> Volume<'a> {
     fn list(&self, list: &Attribute<'_>) -> Result<Vec<u8>, Stop> {
         match list.value(self.boot.clusters)? {
             Value::Resident(bytes) => Ok(bytes),
-            Value::Runs { runs, initialized } if initialized <= LIST_CAP => {
-                self.read_runs("attribute list", &runs, 0, initialized)
-            }
+            Value::Runs {
+                runs, initialized, ..
+            } if initialized <= LIST_CAP => self.read_runs("attribute list", &runs, 0, initialized),
             Value::Runs { initialized, .. } => raw(format!(
                 "an attribute list of {initialized} bytes: expected at most {LIST_CAP}"
             )),
@@ -85,7 +88,7 @@ impl<'a> Volume<'a> {
         name: &str,
         list: &[u8],
     ) -> Result<Option<Value>, Stop> {
-        let mut whole: Option<(Vec<Run>, u64)> = None;
+        let mut whole: Option<(Vec<Run>, u64, u64)> = None;
         for (vcn, holder) in pieces(list, kind, name)? {
             let bytes = self.record(holder)?;
             let all = record::attributes(&bytes)?;
@@ -96,10 +99,17 @@ impl<'a> Volume<'a> {
                 }
             }
             match (found, &mut whole) {
-                (Some(Value::Runs { runs, initialized }), None) if vcn == 0 => {
-                    whole = Some((runs, initialized));
+                (
+                    Some(Value::Runs {
+                        runs,
+                        initialized,
+                        size,
+                    }),
+                    None,
+                ) if vcn == 0 => {
+                    whole = Some((runs, initialized, size));
                 }
-                (Some(Value::Runs { runs, .. }), Some((all, _)))
+                (Some(Value::Runs { runs, .. }), Some((all, _, _)))
                     if all.len() + runs.len() <= RUN_CAP =>
                 {
                     all.extend(runs);
@@ -112,7 +122,11 @@ impl<'a> Volume<'a> {
                 }
             }
         }
-        let whole = whole.map(|(runs, initialized)| Value::Runs { runs, initialized });
+        let whole = whole.map(|(runs, initialized, size)| Value::Runs {
+            runs,
+            initialized,
+            size,
+        });
         Ok(whole)
     }
 
@@ -131,6 +145,43 @@ impl<'a> Volume<'a> {
                 slice(bytes, at, len).map(<[u8]>::to_vec)
             }
             Value::Runs { runs, .. } => self.read_runs(what, runs, at, len),
+        }
+    }
+
+    /// The first `len` bytes of a file that may have holes, which read as zeros.
+    pub(crate) fn read_sparse(&self, runs: &[Run], len: u64) -> Result<Vec<u8>, Stop> {
+        let cluster = self.boot.cluster;
+        let stored: u64 = runs.iter().fold(0, |sum, run| run.len.saturating_add(sum));
+        let room = len.min(times(stored, cluster)?);
+        let mut out = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
+        for run in runs {
+            let here = out.len() as u64;
+            if here >= len {
+                break;
+            }
+            if times(run.vcn, cluster)? != here {
+                return raw(format!("nothing is said of where byte {here} is"));
+            }
+            let end = plus(here, times(run.len, cluster)?)?.min(len);
+            let Some(lcn) = run.lcn else {
+                out.resize(usize::try_from(end).unwrap_or(usize::MAX), 0);
+                continue;
+            };
+            // Inside the volume, so none of this can overflow.
+            let start = lcn * cluster;
+            let mut at = here;
+            while at < end {
+                let take = PART.min(end - at);
+                out.extend(self.source.read("file", start + (at - here), take)?);
+                at += take;
+            }
+        }
+        match out.len() as u64 == len {
+            true => Ok(out),
+            false => raw(format!(
+                "what is said of where it lies ends at byte {}, expected {len}",
+                out.len()
+            )),
         }
     }
 

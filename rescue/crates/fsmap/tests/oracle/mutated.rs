@@ -63,9 +63,27 @@ fn survives(base: &[u8], cases: u32) {
         prop_assert!(map.free.iter().all(|e| e.end() <= disk.size()));
         let raw = map.consistency == fsmap::Consistency::Raw;
         prop_assert!(!raw || map.free.is_empty() && !map.notes.is_empty());
-        Ok(())
+        read_files(&disk)
     });
     result.unwrap();
+}
+
+/// What can be found on an NTFS volume is read, or refused.
+fn read_files(disk: &Mutated<'_>) -> Result<(), TestCaseError> {
+    let Ok(files) = fsmap::NtfsFiles::open(disk) else {
+        return Ok(());
+    };
+    let _ = files.is_dirty();
+    for path in ["/", "/file0", "/FILE5", "/$Extend/$Quota"] {
+        let Ok(Some(file)) = files.find(path) else {
+            continue;
+        };
+        let _ = files.names(file, 100);
+        if let (Ok(size), Ok(bytes)) = (files.size(file), files.read(file, 4 << 20)) {
+            prop_assert_eq!(bytes.len() as u64, size);
+        }
+    }
+    Ok(())
 }
 
 /// A small filesystem whose journal waits to be replayed.

@@ -1,6 +1,7 @@
 //! NTFS made with mkntfs and filled with ntfscp.
 
-use fsmap::{Consistency, FsKind};
+use disk::MemDisk;
+use fsmap::{Consistency, FsKind, NtfsFiles};
 
 use crate::partclone;
 use crate::tools::{Image, content, run, write_file};
@@ -50,6 +51,34 @@ fn ntfs_default() {
 fn ntfs_cluster_sizes() {
     for size in ["512", "1024", "16384", "65536", "1048576"] {
         check(100, &["-c", size]);
+    }
+}
+
+#[test]
+fn ntfs_files_are_what_was_put_there() {
+    for size in ["512", "4096", "65536"] {
+        let image = make(64, &["-c", size]);
+        let bytes = MemDisk::new(std::fs::read(image.arg()).unwrap());
+        let files = NtfsFiles::open(&bytes).unwrap();
+        assert_eq!(files.is_dirty(), Ok(false));
+        for i in 0..6_usize {
+            let file = files.find(&format!("/FILE{i}")).unwrap().unwrap();
+            let expected = content(i, 100 + i * 300_001);
+            assert_eq!(files.size(file), Ok(expected.len() as u64));
+            assert!(files.read(file, 1 << 24).unwrap() == expected, "file {i}");
+            assert!(!file.is_folder);
+        }
+        let last = files.find("file5").unwrap().unwrap();
+        let error = files.read(last, 1000).unwrap_err().to_string();
+        assert!(error.contains("expected at most 1000"), "{error}");
+        let root = files.find("/").unwrap().unwrap();
+        let names = files.names(root, 100).unwrap().unwrap();
+        for name in ["file0", "file5", "$MFT", "$Extend"] {
+            assert!(names.iter().any(|n| n == name), "{name}: {names:?}");
+        }
+        assert_eq!(files.names(root, 5), Ok(None));
+        assert_eq!(files.find("/none"), Ok(None));
+        assert_eq!(files.find("/file0/none"), Ok(None));
     }
 }
 

@@ -1,0 +1,195 @@
+//! Files of an NTFS volume, for those who want to know what is on it.
+//!
+//! `$LogFile` is not replayed: what was changed last may be old. Links (reparse
+//! points) are not followed, compressed and encrypted contents not read.
+
+use disk::ReadAt;
+
+use super::index;
+use super::record::{DATA, REPARSE_POINT, VOLUME_INFORMATION, Value};
+use super::state::{CHKDSK_UNDERWAY, DIRTY, VOLUME};
+use super::volume::Volume;
+use crate::bytes::{Source, le16};
+use crate::error::{Stop, raw};
+
+/// The root folder's record.
+const ROOT: u64 = 5;
+/// In a record's flags: it is a folder.
+const FOLDER: u16 = 0x2;
+/// In a reference: the record's number.
+const NUMBER: u64 = 0xFFFF_FFFF_FFFF;
+
+/// Why something on a volume cannot be read, in words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(String);
+
+impl From<Stop> for Unreadable {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Raw(why) => Self(why),
+            Stop::Device(error) => Self(format!("{error}: {}", error.source)),
+        }
+    }
+}
+
+/// An NTFS volume whose files are read.
+pub struct NtfsFiles<'a> {
+    volume: Volume<'a>,
+}
+
+/// A file or a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NtfsFile {
+    number: u64,
+    /// Whether it is a folder.
+    pub is_folder: bool,
+}
+
+impl std::fmt::Debug for NtfsFiles<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("NtfsFiles");
+        shown
+            .field("boot", &self.volume.boot)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> NtfsFiles<'a> {
+    /// Opens the volume on `device`.
+    ///
+    /// # Errors
+    /// When it is none, or its boot sector or master file table is damaged.
+    pub fn open(device: &'a dyn ReadAt) -> Result<Self, Unreadable> {
+        let volume = Volume::open(Source::new(device))?;
+        Ok(Self { volume })
+    }
+
+    /// Whether Windows marked it dirty: it was in use, or has to be checked.
+    ///
+    /// # Errors
+    /// When the volume's information cannot be read.
+    pub fn is_dirty(&self) -> Result<bool, Unreadable> {
+        match self.volume.value(VOLUME, VOLUME_INFORMATION, "")? {
+            Some(Value::Resident(info)) => Ok(le16(&info, 0x0A)? & (DIRTY | CHKDSK_UNDERWAY) != 0),
+            _ => Err(Unreadable("it has no volume information".to_owned())),
+        }
+    }
+
+    /// What is at `path` ("/Windows/System32"); ASCII letters count without
+    /// case. `None` when there is no such thing.
+    ///
+    /// # Errors
+    /// When something on the way is damaged, or a link.
+    pub fn find(&self, path: &str) -> Result<Option<NtfsFile>, Unreadable> {
+        let mut at = self.file(ROOT)?;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            if !at.is_folder {
+                return Ok(None);
+            }
+            let mut found = None;
+            index::each(&self.volume, at.number, |entry| {
+                let is = text(entry.name).is_some_and(|found| found.eq_ignore_ascii_case(name));
+                found = found.or(is.then_some(entry.reference));
+                is
+            })?;
+            let Some(reference) = found else {
+                return Ok(None);
+            };
+            at = self.file(reference)?;
+        }
+        Ok(Some(at))
+    }
+
+    /// The file of a reference.
+    fn file(&self, reference: u64) -> Result<NtfsFile, Unreadable> {
+        let number = reference & NUMBER;
+        let record = self.volume.record(number)?;
+        let reused = u64::from(le16(&record, 0x10)?);
+        if number != ROOT && reused != reference >> 48 {
+            let text = format!("a folder names record {number}, which is another file's by now");
+            return Err(Unreadable(text));
+        }
+        if self.volume.value(number, REPARSE_POINT, "")?.is_some() {
+            let text = "it is a reparse point (a link, a mount point), which is not followed";
+            return Err(Unreadable(text.to_owned()));
+        }
+        Ok(NtfsFile {
+            number,
+            is_folder: le16(&record, 0x16)? & FOLDER != 0,
+        })
+    }
+
+    /// The names in a folder, in the order of its index; at most `most`, `None`
+    /// when there are more. Short names for DOS, and names that are no Unicode,
+    /// are left out.
+    ///
+    /// # Errors
+    /// When it is no folder, or damaged.
+    pub fn names(&self, folder: NtfsFile, most: usize) -> Result<Option<Vec<String>>, Unreadable> {
+        let mut names = Vec::new();
+        let mut more = false;
+        index::each(&self.volume, folder.number, |entry| {
+            let name = text(entry.name).filter(|name| !entry.is_dos() && name != ".");
+            more = names.len() >= most && name.is_some();
+            if !more {
+                names.extend(name);
+            }
+            more
+        })?;
+        Ok((!more).then_some(names))
+    }
+
+    /// Bytes of a file.
+    ///
+    /// # Errors
+    /// When it has no contents, they are compressed or encrypted, or its record
+    /// is damaged.
+    pub fn size(&self, file: NtfsFile) -> Result<u64, Unreadable> {
+        Ok(match self.data(file)? {
+            Value::Resident(bytes) => bytes.len() as u64,
+            Value::Runs { size, .. } => size,
+        })
+    }
+
+    /// The contents of a file.
+    ///
+    /// # Errors
+    /// As [`NtfsFiles::size`], and when they are more than `most` bytes, or not
+    /// inside the volume.
+    pub fn read(&self, file: NtfsFile, most: u64) -> Result<Vec<u8>, Unreadable> {
+        match self.data(file)? {
+            Value::Runs { size, .. } if size > most => {
+                let text = format!("it has {size} bytes, expected at most {most}");
+                Err(Unreadable(text))
+            }
+            Value::Resident(bytes) => Ok(bytes),
+            Value::Runs {
+                runs,
+                initialized,
+                size,
+            } => {
+                let mut bytes = self.volume.read_sparse(&runs, initialized.min(size))?;
+                // What was never written reads as zeros.
+                bytes.resize(usize::try_from(size).unwrap_or(usize::MAX), 0);
+                Ok(bytes)
+            }
+        }
+    }
+
+    fn data(&self, file: NtfsFile) -> Result<Value, Unreadable> {
+        match self.volume.value(file.number, DATA, "")? {
+            Some(data) => Ok(data),
+            None => Ok(raw(format!(
+                "record {} has no contents ($DATA)",
+                file.number
+            ))?),
+        }
+    }
+}
+
+fn text(utf16: &[u8]) -> Option<String> {
+    let units = utf16.chunks_exact(2);
+    let units = units.filter_map(|unit| unit.try_into().ok().map(u16::from_le_bytes));
+    char::decode_utf16(units).collect::<Result<_, _>>().ok()
+}
