@@ -18,3 +18,7 @@ pub mod trust;
 pub mod ui;
 pub mod unattended;
 pub mod web;
+
+#[cfg(test)]
+#[path = "../tests/common/ntfs.rs"]
+mod ntfs_volume;

@@ -91,7 +91,7 @@ fn a_system_is_found_by_another_process() -> Result<()> {
     let restored = rescue(folder.path(), &[&["--json"], &words[..]].concat())?;
     ensure!(restored.status.success(), "{restored:?}");
     let said = String::from_utf8(restored.stdout)?;
-    ensure!(said.contains("Test Linux 1, web1"), "{said}");
+    ensure!(said.contains(r#""same":["Test Linux 1, web1"]"#), "{said}");
     Ok(())
 }
 

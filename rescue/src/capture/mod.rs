@@ -214,7 +214,8 @@ fn identify(repository: &Repository, manifest: &mut Manifest) -> anyhow::Result<
             }
         };
         let found = identity::on_disk(&looker, &device, disk.index, &places, &key);
-        manifest.systems.extend(found.systems);
+        let systems = found.systems.into_iter();
+        manifest.systems.extend(systems.map(|found| found.system));
         notes.extend(found.notes);
     }
     if !manifest.systems.is_empty() {

@@ -4,20 +4,20 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use disk::SectorSize;
-use image::{IdentityKey, System};
+use image::IdentityKey;
 use serde_json::json;
 
 use super::Context;
 use super::text::printable;
 use crate::event::Event;
-use crate::identity::{self, Found, Looker};
+use crate::identity::{self, Found, FoundSystem, Looker};
 use crate::inventory::Machine;
 
 /// Show which operating systems are on a disk, and what makes each itself.
 ///
-/// Public names and fingerprints are shown as they are; secrets (machine-id,
-/// private keys, keytabs) only as keyed hashes, which can be compared between
-/// runs with the same --key.
+/// Public names, SIDs and fingerprints are shown as they are; secrets
+/// (machine-id, private keys, keytabs, passwords of machine accounts) only as
+/// keyed hashes, which can be compared between runs with the same --key.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// A block device, a raw file, or a folder that is the root of a system.
@@ -71,17 +71,21 @@ fn on_disk(args: &Args, key: &IdentityKey, context: &Context) -> anyhow::Result<
     ))
 }
 
-fn describe(systems: &[System], place: &str) -> String {
+fn describe(systems: &[FoundSystem], place: &str) -> String {
     let mut text = String::new();
     if systems.is_empty() {
         text.push_str(&format!(
-            "No system was found on {place}. (Linux systems on ext2, ext3 and ext4 are.)\n"
+            "No system was found on {place}. (Linux systems on ext2, ext3 and ext4 are, and Windows \
+             on NTFS.)\n"
         ));
     }
-    for system in systems {
+    for FoundSystem { system, details } in systems {
         text.push_str(&format!("{}\n", printable(&system.title())));
         if system.partition != 0 {
             text.push_str(&format!("  on partition {}\n", system.partition));
+        }
+        for (name, value) in details {
+            text.push_str(&format!("  {}: {}\n", printable(name), printable(value)));
         }
         for (name, value) in &system.identity {
             text.push_str(&format!("  {name}: {}\n", printable(value)));

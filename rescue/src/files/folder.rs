@@ -11,6 +11,7 @@ use super::{Files, FilesError, MANY};
 pub struct Folder {
     path: PathBuf,
     root: File,
+    any_case: bool,
 }
 
 impl Folder {
@@ -22,14 +23,57 @@ impl Folder {
         Ok(Self {
             path: path.to_owned(),
             root: File::open(path)?,
+            any_case: false,
         })
+    }
+
+    /// From now on ASCII letters count without case, as on Windows.
+    #[must_use]
+    pub fn any_case(self) -> Self {
+        Self {
+            any_case: true,
+            ..self
+        }
+    }
+
+    /// `below` with its names as they are in the folder.
+    fn spelled(&self, below: &Path) -> std::io::Result<PathBuf> {
+        let mut spelled = PathBuf::new();
+        for name in below {
+            let folder = match spelled.as_os_str().is_empty() {
+                true => sys::tree::open_below(&self.root, Path::new("."))?,
+                false => sys::tree::open_below(&self.root, &spelled)?,
+            };
+            let exact = spelled.join(name);
+            if sys::tree::open_below(&self.root, &exact).is_ok() {
+                spelled = exact;
+                continue;
+            }
+            let mut found = None;
+            for entry in read_dir(sys::tree::path_of(&folder))? {
+                let entry = entry?.file_name();
+                if entry.eq_ignore_ascii_case(name) {
+                    found = Some(entry);
+                    break;
+                }
+            }
+            spelled.push(found.ok_or(ErrorKind::NotFound)?);
+        }
+        Ok(spelled)
+    }
+
+    fn open_below(&self, below: &Path) -> std::io::Result<File> {
+        match self.any_case {
+            true => sys::tree::open_below(&self.root, &self.spelled(below)?),
+            false => sys::tree::open_below(&self.root, below),
+        }
     }
 
     /// What is at `path`; links do not lead out of the folder.
     fn at(&self, path: &str) -> Result<Option<File>, FilesError> {
         let below = path.trim_start_matches('/');
         let below = if below.is_empty() { "." } else { below };
-        match sys::tree::open_below(&self.root, Path::new(below)) {
+        match self.open_below(Path::new(below)) {
             Ok(file) => Ok(Some(file)),
             Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 Ok(None)
@@ -87,6 +131,28 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn letters_count_without_case_when_asked_for() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("windows/SYSTEM32/Config");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("system"), "hive").unwrap();
+        let path = "/Windows/System32/config/SYSTEM";
+        let files = Folder::open(root.path()).unwrap();
+        assert_eq!(files.read(path, 100).unwrap(), None);
+        let files = files.any_case();
+        assert_eq!(files.read(path, 100).unwrap().unwrap(), b"hive");
+        assert_eq!(
+            files.read("/Windows/System32/config/SAM", 100).unwrap(),
+            None
+        );
+        assert_eq!(files.read("/Windows/no/SYSTEM", 100).unwrap(), None);
+        assert_eq!(files.list("/WINDOWS/system32").unwrap(), ["Config"]);
+        // The name that is meant exactly comes first.
+        fs::write(folder.join("SYSTEM"), "other").unwrap();
+        assert_eq!(files.read(path, 100).unwrap().unwrap(), b"other");
+    }
 
     #[test]
     fn links_are_followed_within_the_folder_only() {

@@ -3,9 +3,11 @@
 
 mod ext;
 mod folder;
+mod ntfs;
 
 pub use ext::Ext;
 pub use folder::Folder;
+pub use ntfs::Ntfs;
 
 /// No folder is listed beyond this many names.
 pub const MANY: usize = 10_000;

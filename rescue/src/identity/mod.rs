@@ -2,20 +2,21 @@
 //! itself. Told at capture, kept in the manifest, and compared with what is
 //! there after a restore.
 //!
-//! Systems on ext2, ext3 and ext4 are found. Secrets appear as keyed hashes
-//! only: they can be compared, not read. Another process does the reading: see
-//! [`look`].
+//! Linux systems on ext2, ext3 and ext4 and Windows on NTFS are found. Secrets
+//! appear as keyed hashes only: they can be compared, not read. Another process
+//! does the reading: [`Looker`] starts it.
 
 mod linux;
 pub(crate) mod look;
+mod windows;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use disk::{ReadAt, Window};
 use image::{DiskImage, IdentityKey, Manifest, Region, System};
+use serde::Serialize;
 
-use crate::files::{Files, FilesError};
 pub use look::Looker;
 use look::{Kind, Looked, Search};
 
@@ -23,9 +24,19 @@ use look::{Kind, Looked, Search};
 #[derive(Debug, Default)]
 pub struct Found {
     /// In the order of disks and partitions.
-    pub systems: Vec<System>,
-    /// Why a file system that may hold one was not looked into.
+    pub systems: Vec<FoundSystem>,
+    /// What is wrong with a system, or stands against bringing it back; why a file system that may hold one was not looked into.
     pub notes: Vec<String>,
+}
+
+/// A system, and what is not part of its identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FoundSystem {
+    /// Who it is.
+    #[serde(flatten)]
+    pub system: System,
+    /// What a technician wants to know beside that: names and values.
+    pub details: Vec<(String, String)>,
 }
 
 /// A part of a disk that may hold a system.
@@ -45,6 +56,7 @@ impl Place {
     pub fn new(partition: u32, start: u64, len: u64, kind: &str) -> Option<Self> {
         let kind = match kind {
             "ext2" | "ext3" | "ext4" => Kind::Ext,
+            "ntfs" => Kind::Ntfs,
             _ => return None,
         };
         Some(Self {
@@ -81,11 +93,17 @@ pub fn on_disk(
         let partition = place.partition;
         match at_place(&search, device, place, key) {
             Ok(looked) => {
-                found.systems.extend(looked.system.map(|system| System {
-                    disk,
-                    partition,
-                    ..system
-                }));
+                let details = looked.details;
+                found
+                    .systems
+                    .extend(looked.system.map(|system| FoundSystem {
+                        system: System {
+                            disk,
+                            partition,
+                            ..system
+                        },
+                        details,
+                    }));
                 let notes = looked.notes.into_iter();
                 let notes = notes.map(|n| format!("partition {partition} of disk {disk}: {n}"));
                 found.notes.extend(notes);
@@ -110,10 +128,6 @@ fn at_place(
     }
 }
 
-fn system(files: &dyn Files, key: &IdentityKey) -> Result<Option<System>, FilesError> {
-    linux::read(files, key)
-}
-
 /// The system whose root is the folder `root`.
 ///
 /// # Errors
@@ -121,8 +135,11 @@ fn system(files: &dyn Files, key: &IdentityKey) -> Result<Option<System>, FilesE
 pub fn in_folder(looker: &Looker, root: &Path, key: &IdentityKey) -> anyhow::Result<Found> {
     let looked = looker.search().folder(root, key);
     let looked = looked.map_err(anyhow::Error::msg)?;
+    let details = looked.details;
+    let system = looked.system;
+    let system = system.map(|system| FoundSystem { system, details });
     Ok(Found {
-        systems: looked.system.into_iter().collect(),
+        systems: system.into_iter().collect(),
         notes: looked.notes,
     })
 }
@@ -154,13 +171,21 @@ impl Expected {
         for system in &self.systems {
             let title = system.title();
             let place = places.iter().find(|p| p.partition == system.partition);
-            let Some(place) = place.filter(|_| system.family == linux::FAMILY) else {
+            let known = [linux::FAMILY, windows::FAMILY].contains(&system.family.as_str());
+            let Some(place) = place.filter(|_| known) else {
                 let text = format!("{title}: this version cannot tell whether it is itself");
                 compared.unknown.push(text);
                 continue;
             };
             let looked = at_place(&search, device, place, &self.key);
-            match looked.map(|looked| looked.system) {
+            let looked = looked.map(|looked| {
+                let notes = looked.notes.into_iter();
+                compared
+                    .notes
+                    .extend(notes.map(|note| format!("{title}: {note}")));
+                looked.system
+            });
+            match looked {
                 Err(error) => compared.unknown.push(format!("{title}: {error}")),
                 Ok(None) => compared.changes.push(format!("{title} is not there")),
                 Ok(Some(now)) => {
@@ -188,4 +213,6 @@ pub struct Compared {
     pub changes: Vec<String>,
     /// What could not be compared, and why.
     pub unknown: Vec<String>,
+    /// What else is worth knowing before a system that is itself is used.
+    pub notes: Vec<String>,
 }

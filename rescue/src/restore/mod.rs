@@ -109,8 +109,9 @@ impl Session {
                 changes: compared.changes.join("; "),
             });
         }
-        for text in compared.unknown {
-            let text = format!("Not compared with the captured machine: {text}");
+        let unknown = compared.unknown.into_iter();
+        let unknown = unknown.map(|t| format!("Not compared with the captured machine: {t}"));
+        for text in unknown.chain(compared.notes) {
             self.report.warnings.push(text.clone());
             sink.emit(Event::Warning { text });
         }

@@ -1,23 +1,25 @@
 //! The process that looks.
 
-use std::io::{Error, ErrorKind, Result, Write};
+use std::io::{self, Error, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use disk::ReadAt;
+use image::IdentityKey;
 
+use super::super::{linux, windows};
 use super::wire::{self, Answer, At, Looked, Task};
 use super::{Kind, MEMORY, TIME};
-use crate::files::{Ext, Folder};
+use crate::files::{Ext, FilesError, Folder, Ntfs};
 
 /// Looks where the process at the other end of standard input says: all that
 /// `rescue look` does.
 ///
 /// # Errors
 /// When it cannot be confined, or its asker is gone.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run() -> io::Result<()> {
     sys::limits::confine(MEMORY, TIME.as_secs())?;
     // When memory runs out, this process is the one to end.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
@@ -25,7 +27,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Takes a task from `socket`, and answers it.
-pub(super) fn serve(mut socket: UnixStream) -> Result<()> {
+pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
     let task: Task = serde_json::from_slice(&wire::receive(&mut socket)?)?;
     let device = Asked(Mutex::new(socket.try_clone()?), size(&task.place));
     let answer: Answer = look(&task, device);
@@ -41,28 +43,46 @@ fn size(place: &At) -> u64 {
 }
 
 fn look(task: &Task, device: Asked) -> Answer {
-    let system = match &task.place {
+    let looked = match &task.place {
         At::Folder(path) => {
             let folder = Folder::open(Path::new(path)).map_err(|e| e.to_string())?;
-            super::super::system(&folder, &task.key)
+            in_folder(folder, &task.key)
         }
         At::Partition { kind, .. } => match kind {
-            Kind::Ext => Ext::open(Arc::new(device))
-                .and_then(|files| super::super::system(&files, &task.key)),
+            Kind::Ext => Ext::open(Arc::new(device)).and_then(|files| {
+                let system = linux::read(&files, &task.key)?;
+                Ok(system.map(Looked::from).unwrap_or_default())
+            }),
+            Kind::Ntfs => Ntfs::open(Arc::new(device)).map(|files| on_ntfs(&files, &task.key)),
         },
     };
-    let system = system.map_err(|e| e.to_string())?;
-    Ok(Looked {
-        system,
-        notes: Vec::new(),
-    })
+    looked.map_err(|e| e.to_string())
+}
+
+fn in_folder(folder: Folder, key: &IdentityKey) -> Result<Looked, FilesError> {
+    if let Some(system) = linux::read(&folder, key)? {
+        return Ok(system.into());
+    }
+    Ok(windows::read(&folder.any_case(), key).unwrap_or_default())
+}
+
+fn on_ntfs(files: &Ntfs, key: &IdentityKey) -> Looked {
+    let Some(mut looked) = windows::read(files, key) else {
+        return Looked::default();
+    };
+    if files.dirty() {
+        let text = "Windows marked this volume dirty: it was in use or has to be checked, and \
+                    what is told of it may be older than what Windows would find.";
+        looked.notes.push(text.to_owned());
+    }
+    looked
 }
 
 /// What the asker reads from, and its size.
 struct Asked(Mutex<UnixStream>, u64);
 
 impl ReadAt for Asked {
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut at = offset;
         for part in buf.chunks_mut(wire::READ_MOST as usize) {

@@ -19,7 +19,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use disk::ReadAt;
-use image::IdentityKey;
+use image::{IdentityKey, System};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use child::run;
@@ -41,6 +41,7 @@ const LAST_WORDS: u64 = 4096;
 pub(super) enum Kind {
     /// ext2, ext3, ext4.
     Ext,
+    Ntfs,
 }
 
 /// How the process that looks is started.
@@ -242,11 +243,22 @@ fn plain(text: &str) -> String {
     shown.take(600).collect()
 }
 
+impl From<System> for Looked {
+    fn from(system: System) -> Self {
+        Self {
+            system: Some(system),
+            ..Self::default()
+        }
+    }
+}
+
 impl Looked {
     fn plain(self) -> Self {
         let notes = self.notes.iter().take(100).map(|note| plain(note));
+        let details = self.details.iter().take(100);
         Self {
             notes: notes.collect(),
+            details: details.map(|(n, v)| (plain(n), plain(v))).collect(),
             ..self
         }
     }
@@ -370,7 +382,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_told_without_what_would_move_a_cursor() {
-        let answer = r#"{"Ok":{"system":null,"notes":["a\u001b[2Jb"]}}"#;
+        let answer = r#"{"Ok":{"system":null,"details":[],"notes":["a\u001b[2Jb"]}}"#;
         let script = format!(
             "printf 'a\\{:03o}\\0\\0\\0%s' '{answer}' >&0; exec sleep 60",
             answer.len()

@@ -48,6 +48,8 @@ pub(super) enum At {
 pub(crate) struct Looked {
     /// The system, disk and partition not filled in.
     pub(crate) system: Option<System>,
+    /// What a technician wants to know of it beside its identity: names and values.
+    pub(crate) details: Vec<(String, String)>,
     /// What else is worth knowing, in sentences.
     pub(crate) notes: Vec<String>,
 }

@@ -2,8 +2,11 @@
 
 use std::process::Command;
 
+use hive::{FileTime, Hive, ValueType};
+
 use super::*;
 use crate::exit::Code;
+use crate::ntfs_volume;
 
 const MIB: usize = 1 << 20;
 
@@ -70,4 +73,46 @@ fn another_machine_than_the_captured_one_is_no_success() {
     ] {
         assert!(text.contains(words), "{text}");
     }
+}
+
+/// A disk without a table: NTFS with hives of a Windows, and this SAM.
+fn windows(sam: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, disk) = (folder.path().join("root"), folder.path().join("disk.raw"));
+    ntfs_volume::windows(&root, &["SYSTEM", "SECURITY"]);
+    fs::write(root.join("Windows/System32/config/SAM"), sam).unwrap();
+    ntfs_volume::volume(&root, &disk, 32);
+    fs::read(disk).unwrap()
+}
+
+/// The SAM of a machine with another SID.
+fn another(sam: Vec<u8>) -> Vec<u8> {
+    let (hive, _) = Hive::open(sam, &[]).unwrap();
+    let account = "SAM\\Domains\\Account";
+    let value = hive.key(account).unwrap().value("V").unwrap().unwrap();
+    let mut data = value.data().unwrap().into_owned();
+    *data.last_mut().unwrap() ^= 1;
+    let mut edit = hive.edit(FileTime(1)).unwrap();
+    edit.set_value(account, "V", ValueType::BINARY, &data)
+        .unwrap();
+    edit.finish().unwrap()
+}
+
+#[test]
+fn a_windows_with_another_sam_is_another_machine() {
+    let sam = ntfs_volume::hive("joined-8.1/SAM");
+    let captured = Sample::of(windows(&sam), SectorSize::B512);
+    let mut sample = Sample::of(windows(&another(sam)), SectorSize::B512);
+    // As if SAM had changed on the way.
+    sample.image.manifest.systems = captured.image.manifest.systems.clone();
+    sample.image.manifest.identity_key = captured.image.manifest.identity_key.clone();
+    let target = sample.target(sample.size());
+    let plan = sample.plan(&target, &verified()).unwrap();
+    let error = execute(plan, &Silent).unwrap_err();
+    assert_eq!(error.code(), Some(Code::IdentityChanged));
+    let text = error.to_string();
+    for words in ["SAM hive is another", "machine SID is another"] {
+        assert!(text.contains(words), "{text}");
+    }
+    assert!(!text.contains("SECURITY hive"), "{text}");
 }
