@@ -2,24 +2,31 @@
 //! that is there.
 //!
 //! It is computed from the image, before the first write: a list of [`Patch`]es
-//! for the target, applied when all data is there and checked.
+//! for the target, applied when all data is there and checked. The process that
+//! looks for systems ([`Looker`]) computes it.
 
 mod patch;
+mod windows;
 
 use std::sync::Arc;
 
-use disk::ReadAt;
-use image::DiskImage;
+use disk::{ReadAt, Window};
+use image::{DiskImage, Manifest};
+use serde::{Deserialize, Serialize};
 
 pub use patch::{Patch, patches};
 
+use crate::identity::look::Kind;
+use crate::identity::{Looker, Place};
 use crate::inventory::Hardware;
 
 /// What changes on a disk, and what is to be said of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adaptation {
     /// What is changed, in sentences.
     pub lines: Vec<String>,
+    /// The same, thing by thing.
+    pub edits: Vec<String>,
     /// What the operator should know.
     pub warnings: Vec<String>,
     /// Why a system will not start, and what would help.
@@ -28,9 +35,82 @@ pub struct Adaptation {
     pub patches: Vec<Patch>,
 }
 
-/// What the systems on `source`, the disk `disk` of an image, need on this hardware.
+impl Adaptation {
+    /// The same with every text put through `plain`.
+    pub(crate) fn in_words(mut self, plain: impl Fn(&str) -> String) -> Self {
+        /// Nobody reads more sentences.
+        const MANY: usize = 1000;
+        for texts in [
+            &mut self.lines,
+            &mut self.edits,
+            &mut self.warnings,
+            &mut self.refusals,
+        ] {
+            texts.truncate(MANY);
+            texts.iter_mut().for_each(|text| *text = plain(text));
+        }
+        self
+    }
+
+    /// Takes what `other` says of the system `title` on the part of the disk that
+    /// begins at byte `start`.
+    fn add(&mut self, title: &str, start: u64, other: Self) {
+        let titled = |text: String| format!("{title}: {text}");
+        self.lines.extend(other.lines.into_iter().map(titled));
+        self.edits.extend(other.edits.into_iter().map(titled));
+        self.warnings.extend(other.warnings.into_iter().map(titled));
+        self.refusals.extend(other.refusals.into_iter().map(titled));
+        let patches = other.patches.into_iter();
+        self.patches.extend(patches.filter_map(|p| p.moved(start)));
+    }
+}
+
+/// What the systems on `source`, the disk `disk` of the image of `manifest`, need on
+/// this hardware.
 #[must_use]
-pub fn plan(source: &Arc<dyn ReadAt>, disk: &DiskImage, hardware: &Hardware) -> Adaptation {
-    let _ = (source, disk, hardware);
-    Adaptation::default()
+pub fn plan(
+    looker: &Looker,
+    source: &Arc<dyn ReadAt>,
+    manifest: &Manifest,
+    disk: &DiskImage,
+    hardware: &Hardware,
+) -> Adaptation {
+    let mut all = Adaptation::default();
+    let search = looker.search();
+    for place in Place::of(disk) {
+        let Some(volume) = Window::new(Arc::clone(source), place.start, place.len) else {
+            continue;
+        };
+        let title = title(manifest, disk.index, place.partition);
+        match search.adaptation(&volume, place.kind, hardware) {
+            Ok(found) => all.add(&title, place.start, found),
+            Err(why) => all.refusals.push(format!(
+                "{title}: what it needs on this hardware is not known: {why}"
+            )),
+        }
+    }
+    all
+}
+
+/// "Windows 8.1 Enterprise, STUDENT-PC8 on partition 3".
+fn title(manifest: &Manifest, disk: u32, partition: u32) -> String {
+    let mut systems = manifest.systems.iter();
+    let system = systems.find(|s| (s.disk, s.partition) == (disk, partition));
+    match system {
+        Some(system) => format!("{} on partition {partition}", system.title()),
+        None => format!("Partition {partition}"),
+    }
+}
+
+/// What the system on one volume needs; patches count from the volume's beginning.
+pub(crate) fn plan_volume(
+    volume: &dyn ReadAt,
+    kind: Option<Kind>,
+    hardware: &Hardware,
+) -> Result<Adaptation, String> {
+    match kind {
+        Some(Kind::Ntfs) => windows::plan(volume, hardware).map_err(|e| e.to_string()),
+        // Linux is not adapted yet.
+        Some(Kind::Ext) | None => Ok(Adaptation::default()),
+    }
 }

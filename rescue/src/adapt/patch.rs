@@ -1,14 +1,34 @@
 //! Bytes of a disk that become others.
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes at one place of a disk or of a part of one, before and after.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Patch {
     /// Where, in bytes from the beginning.
     pub at: u64,
     /// What is there in the image.
+    #[serde(with = "base64")]
     pub before: Vec<u8>,
     /// What is to be there: as many bytes.
+    #[serde(with = "base64")]
     pub after: Vec<u8>,
+}
+
+/// Bytes as text.
+mod base64 {
+    use data_encoding::BASE64;
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&BASE64.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(from)?;
+        BASE64.decode(text.as_bytes()).map_err(D::Error::custom)
+    }
 }
 
 /// Where and how many, not what.

@@ -42,10 +42,10 @@ pub struct FoundSystem {
 /// A part of a disk that may hold a system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
-    partition: u32,
-    start: u64,
-    len: u64,
-    kind: Kind,
+    pub(crate) partition: u32,
+    pub(crate) start: u64,
+    pub(crate) len: u64,
+    pub(crate) kind: Kind,
 }
 
 impl Place {

@@ -18,7 +18,7 @@ use super::summary::Summary;
 use super::units::Units;
 use super::withheld::{HEAD, Withheld, withhold};
 use crate::adapt::{self, Adaptation};
-use crate::identity::Expected;
+use crate::identity::{Expected, Looker};
 use crate::inventory::{Disk, DiskKind, NodeId, Use, contents};
 
 /// A restore that can be begun. Prints as what it will do, in plain words;
@@ -60,7 +60,7 @@ pub fn plan(
     options: &Options,
 ) -> Result<Plan, PlanError> {
     let mut reasons = objections(repository, disk, target, options);
-    let adaptation = adapt(repository, disk, options)?;
+    let adaptation = adapt(repository, image, disk, options)?;
     let why = |why: &String| Reason::WillNotStart { why: why.clone() };
     reasons.extend(adaptation.refusals.iter().map(why));
     let fitted = match target.sectors() {
@@ -94,6 +94,7 @@ pub fn plan(
     summary.warnings.extend(image.doubts());
     summary.warnings.extend(adaptation.warnings.iter().cloned());
     summary.adapt.clone_from(&adaptation.lines);
+    summary.adapt_edits.clone_from(&adaptation.edits);
     summary.fetch_bytes = needs.stored_bytes;
     summary.describe_target(&found, carries);
     summary.describe_journal(resume.as_ref(), other.as_ref());
@@ -118,6 +119,7 @@ pub fn plan(
 /// the operator goes on in spite of them.
 fn adapt(
     repository: &Repository,
+    image: &Image,
     disk: &DiskImage,
     options: &Options,
 ) -> Result<Adaptation, PlanError> {
@@ -125,7 +127,7 @@ fn adapt(
         return Ok(Adaptation::default());
     };
     let source: Arc<dyn ReadAt> = Arc::new(repository.read_at(disk)?);
-    let mut adaptation = adapt::plan(&source, disk, hardware);
+    let mut adaptation = adapt::plan(&Looker::default(), &source, &image.manifest, disk, hardware);
     let withheld = adaptation.patches.iter().any(|p| p.at < HEAD);
     if withheld {
         let why = "it has files in the first MiB of the disk that would have to be changed";

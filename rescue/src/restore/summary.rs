@@ -52,6 +52,8 @@ pub struct Summary {
     pub changes: Vec<String>,
     /// What is changed in the systems for the hardware, in sentences.
     pub adapt: Vec<String>,
+    /// The same, thing by thing.
+    pub adapt_edits: Vec<String>,
     /// Continuing an interrupted restore of the same image: bytes it did.
     pub resumes_at: Option<u64>,
     /// Whether all of it will be read back.
@@ -114,6 +116,7 @@ impl Summary {
             free_bytes: sum(|r| r.free_bytes),
             changes: Vec::new(),
             adapt: Vec::new(),
+            adapt_edits: Vec::new(),
             resumes_at: None,
             verify: options.verify == Verify::ReadBack,
             discard: options.discard == Discard::Target,

@@ -10,8 +10,9 @@ use disk::ReadAt;
 use image::IdentityKey;
 
 use super::super::{linux, windows};
-use super::wire::{self, Answer, At, Looked, Task};
+use super::wire::{self, Answer, At, Job, Looked, Task};
 use super::{Kind, MEMORY, TIME};
+use crate::adapt::{self, Adaptation};
 use crate::files::{Ext, FilesError, Folder, Ntfs};
 
 /// Looks where the process at the other end of standard input says: all that
@@ -28,11 +29,25 @@ pub(crate) fn run() -> io::Result<()> {
 
 /// Takes a task from `socket`, and answers it.
 pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
-    let task: Task = serde_json::from_slice(&wire::receive(&mut socket)?)?;
+    let task: Task = serde_json::from_slice(&wire::receive(&mut socket, wire::TEXT_MOST)?)?;
     let device = Asked(Mutex::new(socket.try_clone()?), size(&task.place));
-    let answer: Answer = look(&task, device);
+    let answer = match &task.job {
+        Job::Identity(key) => serde_json::to_vec(&look(&task.place, key, device))?,
+        Job::Adapt(hardware) => {
+            let kind = kind(&task.place);
+            let answer: Answer<Adaptation> = adapt::plan_volume(&device, kind, hardware);
+            serde_json::to_vec(&answer)?
+        }
+    };
     socket.write_all(&[wire::ANSWER])?;
-    wire::send(&mut socket, &serde_json::to_vec(&answer)?)
+    wire::send(&mut socket, &answer, wire::ANSWER_MOST)
+}
+
+fn kind(place: &At) -> Option<Kind> {
+    match place {
+        At::Folder(_) => None,
+        At::Partition { kind, .. } => Some(*kind),
+    }
 }
 
 fn size(place: &At) -> u64 {
@@ -42,18 +57,18 @@ fn size(place: &At) -> u64 {
     }
 }
 
-fn look(task: &Task, device: Asked) -> Answer {
-    let looked = match &task.place {
+fn look(place: &At, key: &IdentityKey, device: Asked) -> Answer<Looked> {
+    let looked = match place {
         At::Folder(path) => {
             let folder = Folder::open(Path::new(path)).map_err(|e| e.to_string())?;
-            in_folder(folder, &task.key)
+            in_folder(folder, key)
         }
         At::Partition { kind, .. } => match kind {
             Kind::Ext => Ext::open(Arc::new(device)).and_then(|files| {
-                let system = linux::read(&files, &task.key)?;
+                let system = linux::read(&files, key)?;
                 Ok(system.map(Looked::from).unwrap_or_default())
             }),
-            Kind::Ntfs => Ntfs::open(Arc::new(device)).map(|files| on_ntfs(&files, &task.key)),
+            Kind::Ntfs => Ntfs::open(Arc::new(device)).map(|files| on_ntfs(&files, key)),
         },
     };
     looked.map_err(|e| e.to_string())
@@ -94,7 +109,7 @@ impl ReadAt for Asked {
             match wire::array(&mut *socket)? {
                 [wire::GOOD] => std::io::Read::read_exact(&mut *socket, part)?,
                 _ => {
-                    let why = wire::receive(&mut *socket)?;
+                    let why = wire::receive(&mut *socket, wire::TEXT_MOST)?;
                     return Err(Error::other(String::from_utf8_lossy(&why).into_owned()));
                 }
             }

@@ -20,11 +20,15 @@ use std::time::{Duration, Instant};
 
 use disk::ReadAt;
 use image::{IdentityKey, System};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use child::run;
 pub(crate) use wire::Looked;
-use wire::{Answer, At, Task};
+use wire::{Answer, At, Job, Task};
+
+use crate::adapt::Adaptation;
+use crate::inventory::Hardware;
 
 /// Address space of the process that looks, in bytes: room for a hive of 512
 /// MiB, its copy with the logs replayed, and the program.
@@ -38,7 +42,7 @@ const LAST_WORDS: u64 = 4096;
 
 /// A kind of file system that can be looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// ext2, ext3, ext4.
     Ext,
     Ntfs,
@@ -74,14 +78,14 @@ impl Default for Looker {
 
 /// A search: the time left for it.
 #[derive(Debug)]
-pub(super) struct Search<'l> {
+pub(crate) struct Search<'l> {
     looker: &'l Looker,
     until: Instant,
 }
 
 impl Looker {
     /// Begins a search; its time runs.
-    pub(super) fn search(&self) -> Search<'_> {
+    pub(crate) fn search(&self) -> Search<'_> {
         Search {
             looker: self,
             until: Instant::now() + self.time,
@@ -113,8 +117,8 @@ impl Looker {
 
 impl Search<'_> {
     /// What is in a folder that is the root of a system.
-    pub(super) fn folder(&self, path: &Path, key: &IdentityKey) -> Answer {
-        self.ask(At::Folder(path.into()), key, &Nothing)
+    pub(super) fn folder(&self, path: &Path, key: &IdentityKey) -> Answer<Looked> {
+        self.identity(At::Folder(path.into()), key, &Nothing)
     }
 
     /// What is on `partition`, a file system of this `kind`.
@@ -123,14 +127,37 @@ impl Search<'_> {
         partition: &dyn ReadAt,
         kind: Kind,
         key: &IdentityKey,
-    ) -> Answer {
+    ) -> Answer<Looked> {
         let size = partition.size();
-        self.ask(At::Partition { size, kind }, key, partition)
+        self.identity(At::Partition { size, kind }, key, partition)
     }
 
-    fn ask(&self, place: At, key: &IdentityKey, device: &dyn ReadAt) -> Answer {
-        let key = key.clone();
-        let task = serde_json::to_vec(&Task { key, place }).map_err(|e| e.to_string())?;
+    /// What the system on `partition` needs on this hardware.
+    pub(crate) fn adaptation(
+        &self,
+        partition: &dyn ReadAt,
+        kind: Kind,
+        hardware: &Hardware,
+    ) -> Answer<Adaptation> {
+        let place = At::Partition {
+            size: partition.size(),
+            kind,
+        };
+        let job = Job::Adapt(hardware.clone());
+        let found: Answer<Adaptation> = self.ask(Task { job, place }, partition);
+        found
+            .map(|told| told.in_words(plain))
+            .map_err(|e| plain(&e))
+    }
+
+    fn identity(&self, place: At, key: &IdentityKey, device: &dyn ReadAt) -> Answer<Looked> {
+        let job = Job::Identity(key.clone());
+        let found: Answer<Looked> = self.ask(Task { job, place }, device);
+        found.map(Looked::plain).map_err(|e| plain(&e))
+    }
+
+    fn ask<T: DeserializeOwned>(&self, task: Task, device: &dyn ReadAt) -> Answer<T> {
+        let task = serde_json::to_vec(&task).map_err(|e| e.to_string())?;
         let not_started = |e| format!("the process that looks into it could not be started: {e}");
         let (ours, theirs) = UnixStream::pair().map_err(not_started)?;
         let mut child = self.looker.start(theirs).map_err(not_started)?;
@@ -138,12 +165,13 @@ impl Search<'_> {
             socket: ours,
             until: self.until,
         };
-        let said = wire::send(&mut line, &task).and_then(|()| serve(&mut line, device));
+        let said = wire::send(&mut line, &task, wire::TEXT_MOST);
+        let said = said.and_then(|()| serve::<T>(&mut line, device));
         let closed = matches!(&said, Err(e) if is_closed(e.kind()));
         drop(line);
         let ended = child.as_mut().map(|child| end(child, closed));
         match said {
-            Ok(answer) => answer.map(Looked::plain).map_err(|e| plain(&e)),
+            Ok(answer) => answer,
             Err(error) => Err(self.failure(&error, closed, ended.unwrap_or_default())),
         }
     }
@@ -176,7 +204,7 @@ fn is_late(kind: ErrorKind) -> bool {
 }
 
 /// Reads for the process that looks, until it answers.
-fn serve(line: &mut Line, device: &dyn ReadAt) -> io::Result<Answer> {
+fn serve<T: DeserializeOwned>(line: &mut Line, device: &dyn ReadAt) -> io::Result<Answer<T>> {
     let mut buffer = Vec::new();
     loop {
         match wire::array(line)? {
@@ -194,12 +222,12 @@ fn serve(line: &mut Line, device: &dyn ReadAt) -> io::Result<Answer> {
                     }
                     Err(error) => {
                         line.write_all(&[wire::BAD])?;
-                        wire::send(line, error.to_string().as_bytes())?;
+                        wire::send(line, error.to_string().as_bytes(), wire::TEXT_MOST)?;
                     }
                 }
             }
             [wire::ANSWER] => {
-                let answer = wire::receive(line)?;
+                let answer = wire::receive(line, wire::ANSWER_MOST)?;
                 return serde_json::from_slice(&answer).map_err(not_understood);
             }
             [other] => return Err(not_understood(format!("it sent {other:#04x}"))),

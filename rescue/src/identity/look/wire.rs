@@ -12,6 +12,8 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 use image::{IdentityKey, System};
 use serde::{Deserialize, Serialize};
 
+use crate::inventory::Hardware;
+
 pub(super) const READ: u8 = b'r';
 pub(super) const ANSWER: u8 = b'a';
 pub(super) const GOOD: u8 = 0;
@@ -19,15 +21,25 @@ pub(super) const BAD: u8 = 1;
 
 /// No read is of more bytes than this.
 pub(super) const READ_MOST: u32 = 1 << 20;
-/// No text or answer is longer than this.
+/// No text is longer than this.
 pub(super) const TEXT_MOST: u32 = 256 << 10;
+/// No answer is: it may hold a large hive, before and after, in base 64.
+pub(super) const ANSWER_MOST: u32 = 512 << 20;
 
 /// What to look for, and where.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Task {
-    /// What the hashes depend on.
-    pub(super) key: IdentityKey,
+    pub(super) job: Job,
     pub(super) place: At,
+}
+
+/// What is wanted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Job {
+    /// Who the system is ([`Looked`]); the hashes depend on this.
+    Identity(IdentityKey),
+    /// What it needs on this hardware ([`Adaptation`](crate::adapt::Adaptation)).
+    Adapt(Hardware),
 }
 
 /// Where.
@@ -55,26 +67,30 @@ pub(crate) struct Looked {
 }
 
 /// What comes back: what was found, or why nothing could be told.
-pub(super) type Answer = std::result::Result<Looked, String>;
+pub(super) type Answer<T> = std::result::Result<T, String>;
 
-/// Sends a length and as many bytes.
-pub(super) fn send(out: &mut impl Write, bytes: &[u8]) -> Result<()> {
+/// Sends a length and as many bytes, at most `most`.
+pub(super) fn send(out: &mut impl Write, bytes: &[u8], most: u32) -> Result<()> {
     let len = u32::try_from(bytes.len()).ok();
-    let len = len.filter(|len| *len <= TEXT_MOST);
-    let len = len.ok_or_else(|| too_long(bytes.len() as u64))?;
+    let len = len.filter(|len| *len <= most);
+    let len = len.ok_or_else(|| too_long(bytes.len() as u64, most))?;
     out.write_all(&len.to_le_bytes())?;
     out.write_all(bytes)
 }
 
 /// Receives what [`send`] sent.
-pub(super) fn receive(from: &mut impl Read) -> Result<Vec<u8>> {
+pub(super) fn receive(from: &mut impl Read, most: u32) -> Result<Vec<u8>> {
     let len = u32::from_le_bytes(array(from)?);
-    if len > TEXT_MOST {
-        return Err(too_long(len.into()));
+    if len > most {
+        return Err(too_long(len.into(), most));
     }
-    let mut bytes = vec![0; len as usize];
-    from.read_exact(&mut bytes)?;
-    Ok(bytes)
+    // Memory only for what comes.
+    let mut bytes = Vec::new();
+    from.take(len.into()).read_to_end(&mut bytes)?;
+    match bytes.len() == len as usize {
+        true => Ok(bytes),
+        false => Err(ErrorKind::UnexpectedEof.into()),
+    }
 }
 
 /// Receives `N` bytes.
@@ -84,7 +100,7 @@ pub(super) fn array<const N: usize>(from: &mut impl Read) -> Result<[u8; N]> {
     Ok(bytes)
 }
 
-fn too_long(len: u64) -> Error {
-    let text = format!("a message has {len} bytes, expected at most {TEXT_MOST}");
+fn too_long(len: u64, most: u32) -> Error {
+    let text = format!("a message has {len} bytes, expected at most {most}");
     Error::new(ErrorKind::InvalidData, text)
 }

@@ -3,13 +3,13 @@
 //! `$LogFile` is not replayed: what was changed last may be old. Links (reparse
 //! points) are not followed, compressed and encrypted contents not read.
 
-use disk::ReadAt;
+use disk::{Extent, ReadAt};
 
 use super::index;
 use super::record::{DATA, REPARSE_POINT, VOLUME_INFORMATION, Value};
 use super::state::{CHKDSK_UNDERWAY, DIRTY, VOLUME};
 use super::volume::Volume;
-use crate::bytes::{Source, le16};
+use crate::bytes::{Source, le16, times};
 use crate::error::{Stop, raw};
 
 /// The root folder's record.
@@ -175,6 +175,48 @@ impl<'a> NtfsFiles<'a> {
                 Ok(bytes)
             }
         }
+    }
+
+    /// Where on the volume the bytes of a file are that were ever written, in their
+    /// order: who writes there changes the file and nothing else. `None` when it
+    /// has holes, or is kept inside its record.
+    ///
+    /// # Errors
+    /// As [`NtfsFiles::size`].
+    pub fn places(&self, file: NtfsFile) -> Result<Option<Vec<Extent>>, Unreadable> {
+        let Value::Runs {
+            runs,
+            initialized,
+            size,
+        } = self.data(file)?
+        else {
+            return Ok(None);
+        };
+        let cluster = self.volume.boot.cluster;
+        let mut left = initialized.min(size);
+        let mut places = Vec::new();
+        for run in runs.iter().take_while(|run| run.len > 0) {
+            let len = times(run.len, cluster)?.min(left);
+            if len == 0 {
+                break;
+            }
+            let Some(lcn) = run.lcn else {
+                return Ok(None);
+            };
+            let start = times(lcn, cluster)?;
+            places.push(Extent { start, len });
+            left = left.saturating_sub(len);
+        }
+        Ok((left == 0).then_some(places))
+    }
+
+    /// `len` bytes of the volume.
+    ///
+    /// # Errors
+    /// When the volume ends before them, or cannot be read.
+    pub fn bytes(&self, start: u64, len: usize) -> Result<Vec<u8>, Unreadable> {
+        let bytes = self.volume.source.read("file", start, len as u64)?;
+        Ok(bytes)
     }
 
     fn data(&self, file: NtfsFile) -> Result<Value, Unreadable> {

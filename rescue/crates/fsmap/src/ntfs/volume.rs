@@ -16,7 +16,7 @@ const RUN_CAP: usize = 1 << 20;
 const PART: u64 = 1 << 20;
 
 pub(crate) struct Volume<'a> {
-    source: Source<'a>,
+    pub(crate) source: Source<'a>,
     pub(crate) boot: Boot,
     /// Runs of the MFT itself.
     pub(crate) mft: Vec<Run>,

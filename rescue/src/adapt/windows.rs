@@ -1,0 +1,299 @@
+//! A Windows on an NTFS volume: what of its registry has to change before it
+//! starts, and where on the volume those bytes are.
+//!
+//! Files are changed in place, within the bytes they have: no record, no name and
+//! no security descriptor of the file system changes. SAM and SECURITY are not
+//! even opened.
+
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ::windows::adapt::{self, Bus, Controller, Machine, Plan};
+use ::windows::drivers::{Device, PciDevice};
+use ::windows::ids::IdMap;
+use disk::{Extent, ReadAt};
+use fsmap::{NtfsFile, NtfsFiles, Unreadable};
+use hive::{FileTime, Hive};
+use uuid::Uuid;
+
+use super::{Adaptation, Patch, patches};
+use crate::inventory::{Attached, ControllerId, Hardware};
+
+const SYSTEM: &str = "/Windows/System32/config/SYSTEM";
+/// No hive, and none of its logs, has more bytes than this.
+const HIVE: u64 = 512 << 20;
+/// No folder of drivers has more entries than this.
+const DRIVERS: usize = 20_000;
+/// What is compared, and changed, at once.
+const BLOCK: usize = 4096;
+
+/// Why nothing could be planned, in words.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failed {
+    #[error("{path}: {source}")]
+    File { path: String, source: Unreadable },
+    #[error("{SYSTEM}: {0}")]
+    Hive(#[from] hive::Error),
+    #[error("{SYSTEM}: {0}")]
+    Apply(#[from] adapt::ApplyError),
+    #[error("{SYSTEM}: {0}")]
+    Verify(#[from] adapt::VerifyError),
+    #[error(
+        "{SYSTEM} would have to grow from {has} to {needs} bytes, which this version cannot do; \
+         start Windows on its old machine and shut it down once, and capture it again"
+    )]
+    Grows { has: u64, needs: u64 },
+    #[error("{path} has holes, or is kept inside its record: it cannot be changed in place")]
+    NotInPlace { path: String },
+}
+
+/// What the Windows on `volume` needs; patches count from the volume's beginning.
+/// Nothing when there is no Windows on it.
+pub(super) fn plan(volume: &dyn ReadAt, hardware: &Hardware) -> Result<Adaptation, Failed> {
+    let Some(windows) = Windows::open(volume)? else {
+        return Ok(Adaptation::default());
+    };
+    let mut told = Adaptation::default();
+    let controllers = controllers(hardware);
+    let drivers = windows.drivers()?;
+    let exists = |path: &str| windows.has(&drivers, path);
+    let ids = IdMap::default();
+    let machine = Machine {
+        controllers: &controllers,
+        bus: bus(hardware.attached),
+        ids: &ids,
+        exists: &exists,
+        stay_on_crash: false,
+    };
+    let (system, replayed) = windows.system()?;
+    if replayed {
+        let text = "Its registry was in use when it was captured: what its logs hold is written \
+                    to it first, as Windows itself would do.";
+        told.lines.push(text.to_owned());
+    }
+    let plan = adapt::plan(&system, &machine)?;
+    tell(&mut told, &plan);
+    windows.change_system(&mut told, system, &plan)?;
+    windows.wake_up(&mut told)?;
+    if windows.files.is_dirty().unwrap_or(true) {
+        let text = "Its volume was in use when it was captured; Windows checks it at its first \
+                    start.";
+        told.warnings.push(text.to_owned());
+    }
+    Ok(told)
+}
+
+/// A volume with a Windows.
+struct Windows<'v> {
+    files: NtfsFiles<'v>,
+    system: NtfsFile,
+}
+
+impl<'v> Windows<'v> {
+    fn open(volume: &'v dyn ReadAt) -> Result<Option<Self>, Failed> {
+        let failed = |source| Failed::File {
+            path: SYSTEM.to_owned(),
+            source,
+        };
+        let files = NtfsFiles::open(volume).map_err(failed)?;
+        let system = files.find(SYSTEM).map_err(failed)?;
+        let system = system.filter(|file| !file.is_folder);
+        Ok(system.map(|system| Self { files, system }))
+    }
+
+    fn read(&self, file: NtfsFile, path: &str) -> Result<Vec<u8>, Failed> {
+        let read = self.files.read(file, HIVE);
+        read.map_err(|source| Failed::File {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// The hive with its logs replayed, and whether they held anything.
+    fn system(&self) -> Result<(Hive, bool), Failed> {
+        let primary = self.read(self.system, SYSTEM)?;
+        let mut logs = Vec::new();
+        for ending in ["LOG1", "LOG2", "LOG"] {
+            let path = format!("{SYSTEM}.{ending}");
+            // A log that cannot be read is as good as none; the replay tells.
+            if let Ok(Some(log)) = self.files.find(&path) {
+                logs.extend(self.read(log, &path).ok().filter(|log| !log.is_empty()));
+            }
+        }
+        let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
+        let (hive, replayed) = Hive::open(primary, &logs)?;
+        Ok((hive, replayed.was_dirty && replayed.entries() > 0))
+    }
+
+    /// The names of driver files, in small letters.
+    fn drivers(&self) -> Result<BTreeSet<String>, Failed> {
+        const FOLDER: &str = "/Windows/System32/drivers";
+        let failed = |source| Failed::File {
+            path: FOLDER.to_owned(),
+            source,
+        };
+        let folder = self.files.find(FOLDER).map_err(failed)?;
+        let names = match folder.filter(|folder| folder.is_folder) {
+            Some(folder) => self.files.names(folder, DRIVERS).map_err(failed)?,
+            None => None,
+        };
+        let names = names.unwrap_or_default().into_iter();
+        Ok(names.map(|name| name.to_lowercase()).collect())
+    }
+
+    /// Whether a file is there, by its path from the folder of Windows.
+    fn has(&self, drivers: &BTreeSet<String>, path: &str) -> bool {
+        let path = path.replace('\\', "/").to_lowercase();
+        match path.strip_prefix("system32/drivers/") {
+            Some(name) if !name.contains('/') => drivers.contains(name),
+            _ => {
+                let found = self.files.find(&format!("/Windows/{path}"));
+                matches!(found, Ok(Some(file)) if !file.is_folder)
+            }
+        }
+    }
+
+    /// Makes the planned edits.
+    fn change_system(
+        &self,
+        told: &mut Adaptation,
+        system: Hive,
+        plan: &Plan,
+    ) -> Result<(), Failed> {
+        if plan.edits.is_empty() {
+            return Ok(());
+        }
+        let before = Hive::open(system.as_bytes().to_vec(), &[])?.0;
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = FileTime::from_unix(since_1970.unwrap_or_default().as_secs());
+        let mut edit = system.edit(now)?;
+        // What the plan refuses is told; whoever goes on in spite of it wants the rest.
+        adapt::apply(plan, &mut edit, true)?;
+        let after = edit.finish()?;
+        adapt::verify(&before, &Hive::open(after.clone(), &[])?.0, plan)?;
+        self.replace(told, self.system, SYSTEM, &after)
+    }
+
+    /// A Windows that sleeps must not wake up: what it remembers is of another machine,
+    /// and of files as they were before they were changed. (`hibr` in the first bytes
+    /// of the file tells that it sleeps; with zeros there Windows starts anew.)
+    fn wake_up(&self, told: &mut Adaptation) -> Result<(), Failed> {
+        const FILE: &str = "/hiberfil.sys";
+        let failed = |source| Failed::File {
+            path: FILE.to_owned(),
+            source,
+        };
+        let Some(file) = self.files.find(FILE).map_err(failed)? else {
+            return Ok(());
+        };
+        let places = self.files.places(file).map_err(failed)?;
+        let first = places.and_then(|places| places.first().copied());
+        let Some(first) = first.filter(|place| place.len >= BLOCK as u64) else {
+            return Ok(());
+        };
+        let before = self.files.bytes(first.start, BLOCK).map_err(failed)?;
+        let sleeps = before
+            .get(..4)
+            .is_some_and(|b| b.eq_ignore_ascii_case(b"hibr"));
+        if sleeps {
+            told.patches.push(Patch {
+                at: first.start,
+                after: vec![0; before.len()],
+                before,
+            });
+            let text = "It was hibernated, or shut down with Fast Startup: what it had open is \
+                        dropped, and it starts anew.";
+            told.warnings.push(text.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Replaces the first bytes of a file by `new`, where they are.
+    fn replace(
+        &self,
+        told: &mut Adaptation,
+        file: NtfsFile,
+        path: &str,
+        new: &[u8],
+    ) -> Result<(), Failed> {
+        let failed = |source| Failed::File {
+            path: path.to_owned(),
+            source,
+        };
+        let Some(places) = self.files.places(file).map_err(failed)? else {
+            return Err(Failed::NotInPlace {
+                path: path.to_owned(),
+            });
+        };
+        let has = places.iter().fold(0u64, |sum, p| sum.saturating_add(p.len));
+        let needs = new.len() as u64;
+        if needs > has {
+            return Err(Failed::Grows { has, needs });
+        }
+        let mut rest = new;
+        for Extent { start, len } in places {
+            let here = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len());
+            let (part, after) = rest.split_at(here);
+            let before = self.files.bytes(start, here).map_err(failed)?;
+            told.patches.extend(patches(start, &before, part, BLOCK));
+            rest = after;
+        }
+        Ok(())
+    }
+}
+
+fn bus(attached: Attached) -> Bus {
+    match attached {
+        Attached::Internal => Bus::Internal,
+        Attached::Usb => Bus::Usb,
+        Attached::Sd => Bus::Sd,
+    }
+}
+
+fn controllers(hardware: &Hardware) -> Vec<Controller> {
+    let mut out = Vec::new();
+    for controller in &hardware.controllers {
+        let boots = controller.boots;
+        let mut add = |device| out.push(Controller { device, boots });
+        match &controller.id {
+            ControllerId::Pci(pci) => add(Device::Pci(PciDevice {
+                vendor: pci.vendor,
+                device: pci.device,
+                subsystem_vendor: pci.subsystem_vendor,
+                subsystem_device: pci.subsystem_device,
+                revision: pci.revision,
+                class: pci.class,
+            })),
+            ControllerId::VmBus(class) => {
+                // The bus needs its driver, too.
+                add(Device::Acpi {
+                    id: "VMBus".to_owned(),
+                    class: None,
+                });
+                if let Ok(class) = Uuid::parse_str(class) {
+                    add(Device::VmBus(class));
+                }
+            }
+        }
+    }
+    out
+}
+
+/// What a technician reads of a plan.
+fn tell(told: &mut Adaptation, plan: &Plan) {
+    let served = plan.drivers.iter().filter_map(|found| {
+        let service = found.service.as_ref()?;
+        Some(format!("{} is driven by its {service}.", found.device))
+    });
+    told.lines.extend(served);
+    told.lines.push(match plan.edits.len() {
+        0 => "Its registry has all that it needs here; nothing is changed.".to_owned(),
+        1 => "One value of its registry is changed.".to_owned(),
+        many => format!("{many} keys and values of its registry are changed."),
+    });
+    told.edits
+        .extend(plan.edits.iter().map(ToString::to_string));
+    told.warnings.extend(plan.warnings.iter().cloned());
+    told.refusals
+        .extend(plan.refusals.iter().map(ToString::to_string));
+}
