@@ -31,6 +31,8 @@ pub mod code {
     pub const TARGET_PROTECTED: i32 = 23;
     /// Writing failed, or the target has no room left.
     pub const TARGET_WRITE: i32 = 24;
+    /// A system in the image would not start on this hardware.
+    pub const WILL_NOT_START: i32 = 29;
     /// The target carries this image already, or the plan's token was used.
     pub const ALREADY_RESTORED: i32 = 26;
 }

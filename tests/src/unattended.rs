@@ -27,6 +27,8 @@ pub struct Unattended {
 pub struct Outcome {
     /// The last event: `done` or `failed`.
     pub event: Value,
+    /// All events until then.
+    pub events: Vec<Value>,
     /// How the machine ended.
     pub exit: Exit,
 }
@@ -97,16 +99,32 @@ impl Unattended {
         let mut vm = self.start(machine, target)?;
         vm.wait_event("first sign of PID 1", BOOT, |event| event["v"] == 1)?;
         let event = vm.wait_event("the outcome", RESTORE, outcome())?;
+        let events = vm.events().to_vec();
         let exit = match event["event"] == "done" {
             true => vm.wait_exit(BOOT)?,
             // Somebody has to read why.
             false => vm.kill()?,
         };
-        Ok(Outcome { event, exit })
+        Ok(Outcome {
+            event,
+            events,
+            exit,
+        })
     }
 }
 
 impl Outcome {
+    /// The last fact `name` that was told.
+    ///
+    /// # Errors
+    /// When there was none.
+    pub fn fact(&self, name: &str) -> Result<Value> {
+        let mut events = self.events.iter().rev();
+        let found = events.find(|event| event["event"] == "fact" && event["name"] == name);
+        let found = found.with_context(|| format!("no fact {name}"))?;
+        Ok(found["value"].clone())
+    }
+
     /// Passes a success on.
     ///
     /// # Errors
