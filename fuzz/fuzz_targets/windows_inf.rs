@@ -1,5 +1,6 @@
 //! Any bytes as an INF file of a package: every question is asked, never a
-//! panic. What it names stays below the folders it names.
+//! panic. What it names stays below the folders it names. Good seeds are the
+//! packages in rescue/crates/windows/tests/packages.
 #![no_main]
 
 use windows::inf::{Arch, Inf, Product, Target};

@@ -16,6 +16,12 @@ pub enum Error {
     /// The INF installs nothing for the device.
     #[error("{file}: expected a service that drives the device in [{section}], found none")]
     NoDriver { file: String, section: String },
+    /// Its name would mean something else in a script.
+    #[error(
+        "{file}: expected a name of ASCII letters, digits, spaces and ._-+() for an INF file; \
+         rename it"
+    )]
+    OddName { file: String },
     /// The package is not complete.
     #[error("{file}: the package has no {}; take the whole package", .missing.join(", "))]
     Incomplete { file: String, missing: Vec<String> },

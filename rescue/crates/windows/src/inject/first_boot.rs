@@ -10,8 +10,8 @@ use super::edits::{Change, RegistryEdit};
 pub struct FirstBoot {
     /// Where the script goes: from the root of the volume, with `\`.
     pub path: String,
-    /// The script, with the line ends of Windows.
-    pub script: String,
+    /// The INF files it installs, from the Windows folder.
+    pub infs: Vec<String>,
     /// Edits of `SYSTEM`.
     pub system: Vec<RegistryEdit>,
 }
@@ -22,7 +22,7 @@ const SERVICE: &str = "rescue-drivers";
 /// is being set up, and a script that fails there keeps the machine from its
 /// logon. `cmd` is no service and leaves at once, which Windows notes as an
 /// error (7000 or 7009) and forgives; the script goes on by itself.
-pub(crate) fn first_boot(windows: &str, control_sets: &[String], infs: &[String]) -> FirstBoot {
+pub(crate) fn first_boot(windows: &str, control_sets: &[String], inf: String) -> FirstBoot {
     let script_path = format!(r"\{windows}\Drivers\rescue\first-boot.cmd");
     let script = r"%SystemRoot%\Drivers\rescue\first-boot.cmd";
     let image = format!(
@@ -42,28 +42,37 @@ pub(crate) fn first_boot(windows: &str, control_sets: &[String], infs: &[String]
     }
     FirstBoot {
         path: script_path,
-        script: text(infs),
+        infs: vec![inf],
         system,
     }
 }
 
-/// The old form of pnputil's options: Windows 7 knows no other, later ones know
-/// both.
-fn text(infs: &[String]) -> String {
-    let log = r#">> "%SystemRoot%\Drivers\rescue\first-boot.log" 2>&1"#;
-    let mut lines = vec!["@echo off".to_owned()];
-    for inf in infs {
-        lines.push(format!(
-            r#""%SystemRoot%\System32\pnputil.exe" -i -a "%SystemRoot%\{inf}" {log}"#
-        ));
-    }
-    let sc = r#""%SystemRoot%\System32\sc.exe""#;
-    lines.push(format!("{sc} delete {SERVICE} {log}"));
-    lines.join("\r\n") + "\r\n"
-}
-
-/// Edits that take the service out again.
 impl FirstBoot {
+    /// One script for the packages of both: there is one place for it.
+    #[must_use]
+    pub fn with(mut self, other: &Self) -> Self {
+        for inf in &other.infs {
+            if !self.infs.contains(inf) {
+                self.infs.push(inf.clone());
+            }
+        }
+        self
+    }
+
+    /// The script, with the line ends of Windows. `pnputil` is given its options
+    /// in their old form: Windows 7 knows no other, later ones know both.
+    #[must_use]
+    pub fn script(&self) -> String {
+        let log = r#">> "%SystemRoot%\Drivers\rescue\first-boot.log" 2>&1"#;
+        let pnputil = r#""%SystemRoot%\System32\pnputil.exe" -i -a"#;
+        let mut lines = vec!["@echo off".to_owned()];
+        let infs = self.infs.iter();
+        lines.extend(infs.map(|inf| format!(r#"{pnputil} "%SystemRoot%\{inf}" {log}"#)));
+        let sc = r#""%SystemRoot%\System32\sc.exe""#;
+        lines.push(format!("{sc} delete {SERVICE} {log}"));
+        lines.join("\r\n") + "\r\n"
+    }
+
     /// What undoes [`FirstBoot::system`].
     #[must_use]
     pub fn undo(&self) -> Vec<RegistryEdit> {

@@ -50,6 +50,10 @@ impl<'c> Package<'c> {
         let (inf, install) = (candidate.inf, &candidate.install);
         let file = || inf.file().to_owned();
         let class = boot_class(candidate)?;
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || " ._-+()".contains(letter);
+        if !inf.name().chars().all(plain) {
+            return Err(Error::OddName { file: file() });
+        }
         if !candidate.missing.is_empty() {
             let missing = candidate.missing.clone();
             return Err(Error::Incomplete {

@@ -35,7 +35,8 @@ pub struct Injection {
     pub system: Vec<RegistryEdit>,
     /// Edits of `SOFTWARE`.
     pub software: Vec<RegistryEdit>,
-    /// For Windows to install the package itself; to be left out at will.
+    /// For Windows to install the package itself; to be left out at will. Those of
+    /// several drivers go together, see [`FirstBoot::with`].
     pub first_boot: FirstBoot,
     /// What an operator should know.
     pub notes: Vec<String>,
@@ -45,7 +46,8 @@ pub struct Injection {
 ///
 /// # Errors
 /// When the class is not one that Windows boots through, the INF names no
-/// service for the device, files are missing, or the hive is no `SYSTEM`.
+/// service for the device or has an odd name itself, files are missing, or the
+/// hive is no `SYSTEM`.
 pub fn plan(candidate: &Candidate<'_>, set: &DriverSet, machine: Machine<'_>) -> Result<Injection> {
     let package = Package::new(candidate, set, machine.target)?;
     let control_sets = control_sets::all(machine.system)?;
@@ -63,7 +65,7 @@ pub fn plan(candidate: &Candidate<'_>, set: &DriverSet, machine: Machine<'_>) ->
             key: r"Microsoft\Windows\CurrentVersion".to_owned(),
             change: Change::AddFolder("DevicePath".to_owned(), format!(r"%SystemRoot%\{folder}")),
         }],
-        first_boot: first_boot(machine.windows, &control_sets, &[inf]),
+        first_boot: first_boot(machine.windows, &control_sets, inf),
         notes: notes(&package),
     })
 }

@@ -86,7 +86,7 @@ fn a_driver_that_runs_from_the_store_is_moved_and_said_so() {
 fn windows_is_left_a_script_that_runs_once() {
     let system = named("joined-8.1/SYSTEM").open().0;
     let first_boot = planned(&system, &vioscsi(), &amd64(6, 3, 9600)).first_boot;
-    let script = first_boot.script.replace("\r\n", "\n");
+    let script = first_boot.script().replace("\r\n", "\n");
     assert!(
         script.contains(r#"pnputil.exe" -i -a "%SystemRoot%\Drivers\rescue\vioscsi\vioscsi.inf""#),
         "{script}"
@@ -100,14 +100,19 @@ fn windows_is_left_a_script_that_runs_once() {
             .contains("delete rescue-drivers")
     );
     assert_eq!(
-        first_boot.script.matches('\n').count(),
-        first_boot.script.matches("\r\n").count()
+        first_boot.script().matches('\n').count(),
+        first_boot.script().matches("\r\n").count()
     );
     let keys = first_boot.system.iter().map(|edit| edit.key.as_str());
     assert!(
         keys.clone()
             .all(|key| key == r"ControlSet001\Services\rescue-drivers")
     );
+    let pvscsi = pci("15AD", "07C0", "07C015AD", "0107");
+    let other = planned(&system, &pvscsi, &amd64(6, 3, 9600)).first_boot;
+    assert_eq!(other.system, first_boot.system);
+    let both = first_boot.clone().with(&other).with(&first_boot);
+    assert_eq!(both.script().matches("pnputil").count(), 2);
     let undo = first_boot.undo();
     assert_eq!((undo.len(), &undo[0].change), (1, &Change::Delete));
 }
@@ -146,6 +151,24 @@ fn what_would_not_boot_is_refused() {
     let filter = |text: &str| text.replace("vioscsi, 0x00000002", "vioscsi, 0");
     let error = refused(filter, "", &target);
     assert!(matches!(error, Error::NoDriver { .. }), "{error}");
+}
+
+#[test]
+fn a_name_that_a_script_would_read_otherwise_is_refused() {
+    let system = named("joined-8.1/SYSTEM").open().0;
+    let target = amd64(6, 3, 9600);
+    for name in ["%TEMP%.inf", "a&b.inf", "größe.inf"] {
+        let files = [name, "vioscsi.sys", "vioscsi.cat"].map(str::to_owned);
+        let set = DriverSet::new(files, [(name.to_owned(), bytes(ALL[2]))]);
+        let (candidates, _) = set.candidates(&vioscsi(), &target);
+        let machine = Machine {
+            target: &target,
+            system: &system,
+            windows: "Windows",
+        };
+        let error = plan(&candidates[0], &set, machine).unwrap_err();
+        assert!(matches!(error, Error::OddName { .. }), "{error}");
+    }
 }
 
 #[test]
