@@ -8,8 +8,8 @@ use disk::{Extent, ReadAt};
 use super::index;
 use super::record::{DATA, REPARSE_POINT, VOLUME_INFORMATION, Value};
 use super::state::{CHKDSK_UNDERWAY, DIRTY, VOLUME};
-use super::volume::Volume;
-use crate::bytes::{Source, le16, times};
+use super::volume::{PART, Volume};
+use crate::bytes::{Source, le16, plus, times};
 use crate::error::{Stop, raw};
 
 /// The root folder's record.
@@ -215,7 +215,12 @@ impl<'a> NtfsFiles<'a> {
     /// # Errors
     /// When the volume ends before them, or cannot be read.
     pub fn bytes(&self, start: u64, len: usize) -> Result<Vec<u8>, Unreadable> {
-        let bytes = self.volume.source.read("file", start, len as u64)?;
+        let mut bytes = Vec::new();
+        while bytes.len() < len {
+            let at = plus(start, bytes.len() as u64)?;
+            let part = PART.min((len - bytes.len()) as u64);
+            bytes.extend(self.volume.source.read("file", at, part)?);
+        }
         Ok(bytes)
     }
 

@@ -13,7 +13,7 @@ const PIECE_CAP: usize = 16384;
 const RUN_CAP: usize = 1 << 20;
 
 /// Bytes of a file that are read at once.
-const PART: u64 = 1 << 20;
+pub(crate) const PART: u64 = 1 << 20;
 
 pub(crate) struct Volume<'a> {
     pub(crate) source: Source<'a>,
