@@ -6,6 +6,7 @@
 //! looks for systems ([`Looker`]) computes it.
 
 mod patch;
+pub mod volume;
 mod windows;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, errors mapped to exit codes here.
 
 mod capture;
+mod edit_volume;
 mod hive;
 mod identity;
 mod images;
@@ -63,6 +64,8 @@ enum Command {
     #[command(hide = true)]
     Look(look::Args),
     #[command(hide = true)]
+    EditVolume(edit_volume::Args),
+    #[command(hide = true)]
     Worker(worker::Args),
 }
 
@@ -108,6 +111,7 @@ pub fn run() -> ExitCode {
         Command::Key(args) => key::run(args, &context),
         Command::Hive(args) => hive::run(args, &context),
         Command::Look(args) => look::run(args, &context),
+        Command::EditVolume(args) => edit_volume::run(args, &context),
         Command::Worker(args) => worker::run(args, &context),
     };
     match outcome {

@@ -153,7 +153,7 @@ fn options(kind: &str) -> Option<&'static str> {
 }
 
 /// Makes the kernel know a file system, loading its module when it is one.
-pub(super) fn ensure_known(kind: &str) -> anyhow::Result<()> {
+pub(crate) fn ensure_known(kind: &str) -> anyhow::Result<()> {
     let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     if known
         .lines()
@@ -277,7 +277,7 @@ pub fn release_all() {
     }
 }
 
-pub(super) fn is_mounted(target: &Path) -> bool {
+pub(crate) fn is_mounted(target: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let target = target.to_string_lossy();
     mounts.lines().any(|l| l.split(' ').nth(1) == Some(&target))

@@ -18,6 +18,7 @@ pub mod time;
 pub mod tree;
 pub mod uevent;
 pub mod watch;
+pub mod xattr;
 
 /// The kernel's error numbers.
 pub use nix::errno::Errno;

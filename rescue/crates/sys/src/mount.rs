@@ -49,6 +49,43 @@ pub fn mount(
     Ok(())
 }
 
+/// From now on what this process mounts is seen by it and its children alone,
+/// and gone with the last of them.
+///
+/// # Errors
+/// `EPERM` when this process may not mount.
+pub fn apart() -> Result<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    nix::mount::mount(None::<&Path>, "/", None::<&str>, flags, None::<&str>)?;
+    Ok(())
+}
+
+/// Mounts the FUSE connection `device` (an open `/dev/fuse`) as one regular file,
+/// over the existing file `target`. Whoever holds `device` answers for it.
+///
+/// # Errors
+/// `EPERM` when this process may not mount, `ENODEV` when the kernel has no FUSE.
+pub fn fuse_file(device: &std::fs::File, target: &Path) -> Result<()> {
+    use nix::unistd::{getegid, geteuid};
+    use std::os::fd::AsRawFd;
+    let data = format!(
+        "fd={},rootmode=100000,user_id={},group_id={}",
+        device.as_raw_fd(),
+        geteuid(),
+        getegid()
+    );
+    let flags = MsFlags::MS_NODEV | MsFlags::MS_NOEXEC | MsFlags::MS_NOSUID;
+    nix::mount::mount(
+        Some("rescue"),
+        target,
+        Some("fuse"),
+        flags,
+        Some(data.as_str()),
+    )?;
+    Ok(())
+}
+
 /// Unmounts `target`.
 ///
 /// # Errors

@@ -159,6 +159,49 @@ pub fn kill_now(pid: u32) -> Result<()> {
     Ok(())
 }
 
+/// Ends the group of processes that the child `leader` was started as the head
+/// of (`CommandExt::process_group(0)`), at once. Before it is waited for: after
+/// that its number may be another's.
+///
+/// # Errors
+/// `ESRCH` when all are gone already.
+pub fn kill_group(leader: u32) -> Result<()> {
+    let leader = i32::try_from(leader).map_err(|_| Errno::ESRCH)?;
+    if leader <= 1 {
+        return Err(Errno::EINVAL.into());
+    }
+    nix::sys::signal::killpg(Pid::from_raw(leader), Signal::SIGKILL)?;
+    Ok(())
+}
+
+/// Whether the child `pid` has ended; it still has to be waited for.
+///
+/// # Errors
+/// `ECHILD` when it is none of ours, or was waited for.
+pub fn has_ended(pid: u32) -> Result<bool> {
+    use nix::sys::wait::{Id, waitid};
+    let pid = i32::try_from(pid).map_err(|_| Errno::ECHILD)?;
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    let status = waitid(Id::Pid(Pid::from_raw(pid)), flags)?;
+    Ok(status != WaitStatus::StillAlive)
+}
+
+/// The program that `command` starts is killed when the thread that starts it
+/// ends, however it ends.
+#[allow(unsafe_code)]
+pub fn ends_with_starter(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    let before = || Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?);
+    // SAFETY: between fork and exec only prctl(2) is called; nothing is allocated or locked.
+    unsafe { command.pre_exec(before) };
+}
+
+/// Whether this process is root, of the machine or of a namespace.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
 /// Asks every process but this one to end, or ends it.
 ///
 /// # Errors
@@ -188,10 +231,26 @@ mod tests {
     }
 
     #[test]
+    fn a_child_that_ended_is_seen_and_still_there() {
+        use std::process::{Command, Stdio};
+        let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        assert!(!has_ended(cat.id()).unwrap());
+        drop(cat.stdin.take());
+        while !has_ended(cat.id()).unwrap() {
+            std::thread::yield_now();
+        }
+        assert!(cat.wait().unwrap().success());
+        assert!(has_ended(cat.id()).is_err());
+    }
+
+    #[test]
     fn groups_of_processes_are_never_killed_by_accident() {
         assert!(kill_now(0).is_err());
         assert!(kill_now(1).is_err());
         assert!(kill_now(u32::MAX).is_err());
+        assert!(kill_group(0).is_err());
+        assert!(kill_group(1).is_err());
+        assert!(kill_group(u32::MAX).is_err());
         assert!(end_all(true).is_err());
     }
 }

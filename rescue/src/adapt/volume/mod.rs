@@ -1,0 +1,165 @@
+//! Files put on an NTFS volume without changing it: what comes out is a list of
+//! [`Patch`]es.
+//!
+//! The real ntfs-3g writes, so that records, indexes and bitmaps are right. It
+//! gets a file to mount that is served from here, through FUSE: reads come from
+//! the volume (a part of an image), writes stay in memory, in an [`Overlay`].
+//! See docs/adr/0011-files-on-ntfs.md.
+//!
+//! Another process does it, this program started once more (`rescue
+//! edit-volume`), in a mount namespace of its own: whatever it mounts is gone
+//! with it and its ntfs-3g, however they end.
+//!
+//! ```text
+//! edit() ── Overlay ── socket ── edit-volume: FUSE server ── /run/volume ── ntfs-3g ── /run/ntfs
+//!                                      └ file calls ─────────────────────────────────────┘
+//! ```
+
+mod child;
+mod error;
+mod fuse;
+mod overlay;
+mod program;
+mod put;
+mod run;
+mod security;
+mod wire;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use disk::ReadAt;
+use fsmap::{Consistency, FsKind, FsMap};
+
+pub(crate) use child::run;
+pub use error::VolumeError;
+pub use overlay::Overlay;
+
+use super::Patch;
+
+/// Where the medium has it.
+const PROGRAM: &str = "/usr/bin/ntfs-3g";
+/// An edit may take this long.
+const TIME: Duration = Duration::from_secs(120);
+/// Bytes of changes that are kept in memory at most.
+const CHANGES_MOST: usize = 512 << 20;
+/// Bytes of all files of one edit at most.
+const FILES_MOST: u64 = 256 << 20;
+/// Names the mount namespace a process is in.
+const NAMESPACE: &str = "/proc/self/ns/mnt";
+
+/// A file that is to be on a volume.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// `/Windows/System32/drivers/x.sys`, from the volume's root. What exists is
+    /// found without regard to case; what is new is called as given.
+    pub path: String,
+    /// All that is to be in it.
+    pub bytes: Vec<u8>,
+    /// Whether folders that are not there are made.
+    pub create_folders: bool,
+}
+
+/// Which and how long, not what.
+impl std::fmt::Debug for NewFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NewFile({:?}, {} bytes)", self.path, self.bytes.len())
+    }
+}
+
+/// What is used for an edit.
+#[derive(Debug, Clone)]
+pub struct Editor {
+    /// This program.
+    pub rescue: PathBuf,
+    /// Its `ntfs-3g`.
+    pub ntfs_3g: PathBuf,
+    /// How long it may take.
+    pub time: Duration,
+    /// Bytes of changes that are kept in memory at most.
+    pub changes_most: usize,
+}
+
+impl Default for Editor {
+    fn default() -> Self {
+        Self {
+            rescue: std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into()),
+            ntfs_3g: find_program(),
+            time: TIME,
+            changes_most: CHANGES_MOST,
+        }
+    }
+}
+
+/// The medium's, or the one in `PATH`.
+fn find_program() -> PathBuf {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&folders).map(|f| f.join("ntfs-3g"));
+    let mut all = std::iter::once(PathBuf::from(PROGRAM)).chain(folders);
+    all.find(|p| p.is_file()).unwrap_or_else(|| PROGRAM.into())
+}
+
+/// Puts `files` on the NTFS `volume`, which itself stays as it is: the patches
+/// that do it. They may also cover places that the file system does not use yet,
+/// with `before` as the volume reads there: a disk need not have the same.
+///
+/// # Errors
+/// When the volume is no clean NTFS or has no room, when a file cannot be where it
+/// is wanted, when the machine lacks what is needed, or when it takes too long.
+pub fn edit(volume: &Arc<dyn ReadAt>, files: &[NewFile]) -> Result<Vec<Patch>, VolumeError> {
+    Editor::default().edit(volume, files)
+}
+
+impl Editor {
+    /// As [`edit`].
+    ///
+    /// # Errors
+    /// As [`edit`].
+    pub fn edit(
+        &self,
+        volume: &Arc<dyn ReadAt>,
+        files: &[NewFile],
+    ) -> Result<Vec<Patch>, VolumeError> {
+        for file in files {
+            put::names(&file.path)?;
+        }
+        let total = files.iter().map(|f| f.bytes.len() as u64).sum::<u64>();
+        if total > FILES_MOST {
+            return Err(VolumeError::TooMuch(FILES_MOST));
+        }
+        let before = clean(volume)?;
+        let overlay = Overlay::new(Arc::clone(volume), self.changes_most);
+        let answer = self.ask(&overlay, files);
+        if overlay.was_full() {
+            return Err(VolumeError::TooMuch(self.changes_most as u64));
+        }
+        answer.map_err(VolumeError::plain)?;
+        clean(&overlay).map_err(|error| match error {
+            VolumeError::Unclean(why) => VolumeError::Damaged(why),
+            other => VolumeError::Damaged(other.to_string()),
+        })?;
+        let patches = overlay.into_patches(&before.free);
+        patches.map_err(|e| VolumeError::failed("reading the volume", &e))
+    }
+}
+
+/// Looks at the volume with eyes of our own: ntfs-3g does not mind the mark that
+/// Windows leaves where it wants to check.
+fn clean(volume: &dyn ReadAt) -> Result<FsMap, VolumeError> {
+    let map = fsmap::map(volume);
+    let map = map.map_err(|e| VolumeError::Failed(format!("reading the volume: {e}")))?;
+    match (map.kind, map.consistency) {
+        (FsKind::Ntfs, Consistency::Clean) => Ok(map),
+        (FsKind::Ntfs, _) => {
+            let notes = map.notes.join(" ");
+            // (What a capture does about it is no matter here, nor its advice.)
+            let why = notes
+                .split_once("skipped): ")
+                .map_or(&*notes, |(_, why)| why);
+            let why = why.split(';').next().unwrap_or(why);
+            Err(VolumeError::Unclean(why.to_owned()))
+        }
+        _ => Err(VolumeError::NotNtfs),
+    }
+}
