@@ -8,6 +8,7 @@
 use std::fs::{self, File};
 use std::io::{self, Error, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use disk::{ReadAt, WriteAt};
 use sys::mount::{Access, Trust};
 
+use super::fuse::Owner;
 use super::program::{Mode, Ntfs, Places};
 use super::put::{self, Wanted};
 use super::wire::{self, Answer, Part, Task};
@@ -74,8 +76,11 @@ fn receive_files(task: &Task, socket: &mut UnixStream) -> io::Result<Vec<Wanted>
 
 fn serve(task: &Task, files: &[Wanted], volume: Asked) -> Answer {
     make_room(task)?;
+    let covered = fs::metadata(VOLUME);
+    let covered = covered.map_err(|e| VolumeError::failed("making room", &e))?;
+    let owner = Owner(covered.uid(), covered.gid());
     let device = connect()?;
-    let server = std::thread::spawn(move || fuse::serve(&device, &volume));
+    let server = std::thread::spawn(move || fuse::serve(&device, &volume, owner));
     let task = Task {
         part: Part::Write,
         ..task.clone()

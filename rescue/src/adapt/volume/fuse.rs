@@ -38,11 +38,16 @@ const BIG_WRITES: u32 = 1 << 5;
 /// A regular file that its owner reads and writes.
 const MODE: u32 = 0o100_600;
 
+/// Whose the file is: user and group. Ids that the mounting user namespace does
+/// not know would keep the file from being written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner(pub(super) u32, pub(super) u32);
+
 /// Answers for `volume` until it is unmounted.
 ///
 /// # Errors
 /// When the kernel speaks what is not understood.
-pub(super) fn serve(mut device: &File, volume: &dyn WriteAt) -> Result<()> {
+pub(super) fn serve(mut device: &File, volume: &dyn WriteAt, owner: Owner) -> Result<()> {
     let mut request = vec![0; HEADER + WRITE_HEAD + MOST as usize + 4096];
     loop {
         let len = match device.read(&mut request) {
@@ -56,7 +61,7 @@ pub(super) fn serve(mut device: &File, volume: &dyn WriteAt) -> Result<()> {
         };
         let bytes = request.get(..len).unwrap_or_default();
         let request = Request::parse(bytes).ok_or(ErrorKind::InvalidData)?;
-        let Some(outcome) = answer(&request, volume) else {
+        let Some(outcome) = answer(&request, volume, owner) else {
             continue;
         };
         let reply = frame(request.unique, outcome);
@@ -91,12 +96,12 @@ impl<'b> Request<'b> {
 type Outcome = std::result::Result<Vec<u8>, Errno>;
 
 /// The answer's body; `None` where none is expected.
-fn answer(request: &Request<'_>, volume: &dyn WriteAt) -> Option<Outcome> {
+fn answer(request: &Request<'_>, volume: &dyn WriteAt, owner: Owner) -> Option<Outcome> {
     let body = request.body;
     Some(match request.opcode {
         FORGET | BATCH_FORGET | INTERRUPT => return None,
         INIT => Ok(init()),
-        GETATTR => Ok(attributes(volume.size())),
+        GETATTR => Ok(attributes(volume.size(), owner)),
         // A file handle and flags, none of which are needed.
         OPEN => Ok(vec![0; 16]),
         READ => read(body, volume),
@@ -141,7 +146,7 @@ fn init() -> Vec<u8> {
 }
 
 /// `fuse_attr_out`: how long they hold (a second), then `fuse_attr`.
-fn attributes(size: u64) -> Vec<u8> {
+fn attributes(size: u64, owner: Owner) -> Vec<u8> {
     let mut out = Vec::with_capacity(104);
     let (number, blocks) = (1_u64, size.div_ceil(512));
     // (Behind the first: nanoseconds and padding. At the end: three times.)
@@ -150,7 +155,7 @@ fn attributes(size: u64) -> Vec<u8> {
     }
     let (links, block_size) = (1_u32, 4096_u32);
     // Nanoseconds of three times, mode, links, owner, group, device, block, flags.
-    for word in [0, 0, 0, MODE, links, 0, 0, 0, block_size, 0] {
+    for word in [0, 0, 0, MODE, links, owner.0, owner.1, 0, block_size, 0] {
         out.extend(word.to_ne_bytes());
     }
     out
@@ -208,7 +213,7 @@ mod tests {
     #[test]
     fn answers_have_the_kernels_sizes() {
         assert_eq!(init().len(), 64);
-        assert_eq!(attributes(5).len(), 104);
+        assert_eq!(attributes(5, Owner(1, 2)).len(), 104);
         let framed = frame(7, Err(Errno::ENOSYS));
         assert_eq!(
             (u32_at(&framed, 0), u64_at(&framed, 8)),
@@ -237,7 +242,7 @@ mod tests {
         #[test]
         fn any_request_has_an_answer(opcode in 0_u32..60, body in proptest::collection::vec(any::<u8>(), 0..100)) {
             let disk = MemDisk::zeroed(64);
-            let _ = answer(&Request { opcode, unique: 1, body: &body }, &disk);
+            let _ = answer(&Request { opcode, unique: 1, body: &body }, &disk, Owner(0, 0));
         }
     }
 }

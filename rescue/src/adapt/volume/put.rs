@@ -185,7 +185,7 @@ fn trouble(path: &str, error: &Error) -> VolumeError {
     match error.kind() {
         ErrorKind::StorageFull => VolumeError::Full(path.to_owned()),
         ErrorKind::ReadOnlyFilesystem => {
-            VolumeError::Unclean("ntfs-3g opens it for reading only".into())
+            VolumeError::Failed("ntfs-3g opened the volume for reading only".into())
         }
         ErrorKind::NotConnected | ErrorKind::ConnectionAborted => {
             VolumeError::Ended("ntfs-3g".into())
