@@ -3,7 +3,7 @@
 //! checker is none of our code.
 
 use anyhow::{Context, Result, ensure};
-use qemu::{Bus, Disk, Firmware as Starts, Machine};
+use qemu::{Bus, Disk, Firmware as Starts, Machine, Nic, NicModel};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -15,6 +15,8 @@ use tests::{Unattended, Web, blank_disk, scratch};
 
 const NVME: &str = "pci:v0000144Dd0000A808sv0000144Dsd0000A801bc01sc08i02";
 const MEGASAS: &str = "pci:v00001000d0000005Dsv00001028sd00001F49bc01sc04i00";
+/// virtio-scsi's.
+const VIOSCSI: &str = "pci:v00001AF4d00001048sv00001AF4sd00001100bc01sc00i00";
 /// VMware's, for which no Windows has a driver of its own.
 const PVSCSI: &str = "pci:v000015ADd000007C0sv000015ADsd000007C0bc01sc07i00";
 
@@ -102,7 +104,8 @@ fn keys(plan: &Value) -> Result<Vec<String>> {
     ensure!(keys.len() == edits.len() && !keys.is_empty(), "{edits:?}");
     let known = |key: &String| {
         let services = key.starts_with(r"ControlSet001\Services\");
-        services || key.starts_with(r"ControlSet001\Control\")
+        let database = key.starts_with(r"DriverDatabase\");
+        services || database || key.starts_with(r"ControlSet001\Control\")
     };
     ensure!(keys.iter().all(known), "{keys:?}");
     Ok(keys)
@@ -200,6 +203,39 @@ fn host_a_controller_without_a_driver_is_refused_before_the_first_write() -> Res
     Ok(())
 }
 
+/// The packages that the crate `windows` is tested with: INF files in the shape of
+/// virtio-win's; what they install is made up here.
+fn driver_folder(folder: &Path) -> Result<PathBuf> {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packages = packages.join("../rescue/crates/windows/tests/packages/vioscsi");
+    let drivers = folder.join("drivers/vioscsi");
+    fs::create_dir_all(&drivers)?;
+    let inf = "vioscsi.inf";
+    fs::copy(packages.join(inf), drivers.join(inf)).context("the test's package")?;
+    for file in ["vioscsi.sys", "vioscsi.cat"] {
+        fs::write(drivers.join(file), format!("no real {file}"))?;
+    }
+    Ok(folder.join("drivers"))
+}
+
+#[test]
+fn host_a_driver_that_a_windows_lacks_is_brought_in() -> Result<()> {
+    let captured = Captured::new(Firmware::Uefi, true)?;
+    let drivers = driver_folder(captured.folder.path())?;
+    let drivers = drivers.to_str().context("a path in Unicode")?;
+    let target = captured.target()?;
+    captured
+        .restore(&target, VIOSCSI, &[])?
+        .failed_with(code::WILL_NOT_START, &["VEN_1AF4&DEV_1048", "virtio-win"])?;
+    let done = captured.restore(&target, VIOSCSI, &["--verify", "--drivers", drivers])?;
+    let done = done.succeeded()?;
+    let plan = fact(&done.lines, "plan")?;
+    judge(&captured, &target, &keys(&plan)?, &["vioscsi", "disk"])?;
+    let found = tests::phony::read(&target, "Windows/System32/drivers/vioscsi.sys")?;
+    ensure!(found == b"no real vioscsi.sys");
+    Ok(())
+}
+
 /// Restores by the booted medium from a web server onto a disk on `bus`.
 fn in_a_machine(starts: Starts, firmware: Firmware, bus: Bus, service: &str) -> Result<()> {
     let captured = Captured::new(firmware, false)?;
@@ -207,7 +243,8 @@ fn in_a_machine(starts: Starts, firmware: Firmware, bus: Bus, service: &str) -> 
     let target = captured.target()?;
     let plan = Unattended::new(captured.folder.path(), &web.url_for_guest())?;
     let disk = Disk::raw(&target).bus(bus).never_boots();
-    let outcome = plan.run(Machine::new(starts), disk)?.succeeded()?;
+    let machine = Machine::new(starts).nic(Nic::new(NicModel::Virtio));
+    let outcome = plan.run(machine, disk)?.succeeded()?;
     let plan = outcome.fact("plan")?;
     judge(&captured, &target, &keys(&plan)?, &[service, "disk"])?;
     let report = outcome.fact("report")?;

@@ -11,15 +11,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ::windows::adapt::{self, Bus, Controller, Machine, Plan};
 use ::windows::drivers::{Device, PciDevice};
 use ::windows::ids::IdMap;
+use ::windows::inject;
 use disk::{Extent, ReadAt};
 use fsmap::{NtfsFile, NtfsFiles, Unreadable};
 use hive::{FileTime, Hive};
 use uuid::Uuid;
 
-use super::{Adaptation, Patch, patches};
+use super::bring::Brought;
+use super::{Adaptation, Grown, Listing, Patch, patches};
 use crate::inventory::{Attached, ControllerId, Hardware};
 
-const SYSTEM: &str = "/Windows/System32/config/SYSTEM";
+pub(super) const SYSTEM: &str = "/Windows/System32/config/SYSTEM";
 /// No hive, and none of its logs, has more bytes than this.
 const HIVE: u64 = 512 << 20;
 /// No folder of drivers has more entries than this.
@@ -38,25 +40,34 @@ pub(super) enum Failed {
     Apply(#[from] adapt::ApplyError),
     #[error("{SYSTEM}: {0}")]
     Verify(#[from] adapt::VerifyError),
-    #[error(
-        "{SYSTEM} would have to grow from {has} to {needs} bytes, which this version cannot do; \
-         start Windows on its old machine and shut it down once, and capture it again"
-    )]
-    Grows { has: u64, needs: u64 },
+    #[error("bringing in the driver {inf}: {source}")]
+    Bring {
+        inf: String,
+        source: Box<inject::Error>,
+    },
     #[error("{path} has holes, or is kept inside its record: it cannot be changed in place")]
     NotInPlace { path: String },
 }
 
 /// What the Windows on `volume` needs; patches count from the volume's beginning.
 /// Nothing when there is no Windows on it.
-pub(super) fn plan(volume: &dyn ReadAt, hardware: &Hardware) -> Result<Adaptation, Failed> {
+pub(super) fn plan(
+    volume: &dyn ReadAt,
+    hardware: &Hardware,
+    listing: Option<&Listing>,
+) -> Result<Adaptation, Failed> {
     let Some(windows) = Windows::open(volume)? else {
         return Ok(Adaptation::default());
     };
     let mut told = Adaptation::default();
     let controllers = controllers(hardware);
     let drivers = windows.drivers()?;
-    let exists = |path: &str| windows.has(&drivers, path);
+    let (system, replayed) = windows.system()?;
+    let mut brought = Brought::default();
+    if let Some(listing) = listing {
+        brought = windows.bring(&system, listing, &controllers, &mut told)?;
+    }
+    let exists = |path: &str| brought.has(path) || windows.has(&drivers, path);
     let ids = IdMap::default();
     let machine = Machine {
         controllers: &controllers,
@@ -65,15 +76,16 @@ pub(super) fn plan(volume: &dyn ReadAt, hardware: &Hardware) -> Result<Adaptatio
         exists: &exists,
         stay_on_crash: false,
     };
-    let (system, replayed) = windows.system()?;
     if replayed {
         let text = "Its registry was in use when it was captured: what its logs hold is written \
                     to it first, as Windows itself would do.";
         told.lines.push(text.to_owned());
     }
-    let plan = adapt::plan(&system, &machine)?;
-    tell(&mut told, &plan);
-    windows.change_system(&mut told, system, &plan)?;
+    let middle = brought.put_into(system)?;
+    let plan = adapt::plan(&middle, &machine)?;
+    tell(&mut told, &plan, brought.edits.len());
+    windows.change_system(&mut told, middle, &plan, !brought.edits.is_empty())?;
+    told.copies = brought.copies;
     windows.wake_up(&mut told)?;
     if windows.files.is_dirty().unwrap_or(true) {
         let text = "Its volume was in use when it was captured; Windows checks it at its first \
@@ -84,7 +96,7 @@ pub(super) fn plan(volume: &dyn ReadAt, hardware: &Hardware) -> Result<Adaptatio
 }
 
 /// A volume with a Windows.
-struct Windows<'v> {
+pub(super) struct Windows<'v> {
     files: NtfsFiles<'v>,
     system: NtfsFile,
 }
@@ -111,10 +123,25 @@ impl<'v> Windows<'v> {
 
     /// The hive with its logs replayed, and whether they held anything.
     fn system(&self) -> Result<(Hive, bool), Failed> {
-        let primary = self.read(self.system, SYSTEM)?;
+        self.hive(self.system, SYSTEM)
+    }
+
+    /// `SOFTWARE`, when there is one.
+    pub(super) fn software(&self) -> Result<Option<Hive>, Failed> {
+        const SOFTWARE: &str = "/Windows/System32/config/SOFTWARE";
+        let found = self.files.find(SOFTWARE).map_err(|source| Failed::File {
+            path: SOFTWARE.to_owned(),
+            source,
+        })?;
+        let hive = found.map(|file| self.hive(file, SOFTWARE)).transpose()?;
+        Ok(hive.map(|(hive, _)| hive))
+    }
+
+    fn hive(&self, file: NtfsFile, name: &str) -> Result<(Hive, bool), Failed> {
+        let primary = self.read(file, name)?;
         let mut logs = Vec::new();
         for ending in ["LOG1", "LOG2", "LOG"] {
-            let path = format!("{SYSTEM}.{ending}");
+            let path = format!("{name}.{ending}");
             // A log that cannot be read is as good as none; the replay tells.
             if let Ok(Some(log)) = self.files.find(&path) {
                 logs.extend(self.read(log, &path).ok().filter(|log| !log.is_empty()));
@@ -159,14 +186,13 @@ impl<'v> Windows<'v> {
         told: &mut Adaptation,
         system: Hive,
         plan: &Plan,
+        changed: bool,
     ) -> Result<(), Failed> {
-        if plan.edits.is_empty() {
+        if plan.edits.is_empty() && !changed {
             return Ok(());
         }
         let before = Hive::open(system.as_bytes().to_vec(), &[])?.0;
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = FileTime::from_unix(since_1970.unwrap_or_default().as_secs());
-        let mut edit = system.edit(now)?;
+        let mut edit = system.edit(now())?;
         // What the plan refuses is told; whoever goes on in spite of it wants the rest.
         adapt::apply(plan, &mut edit, true)?;
         let after = edit.finish()?;
@@ -228,7 +254,11 @@ impl<'v> Windows<'v> {
         let has = places.iter().fold(0u64, |sum, p| sum.saturating_add(p.len));
         let needs = new.len() as u64;
         if needs > has {
-            return Err(Failed::Grows { has, needs });
+            told.grown.push(Grown {
+                path: path.to_owned(),
+                bytes: new.to_vec(),
+            });
+            return Ok(());
         }
         let mut rest = new;
         for Extent { start, len } in places {
@@ -240,6 +270,11 @@ impl<'v> Windows<'v> {
         }
         Ok(())
     }
+}
+
+pub(super) fn now() -> FileTime {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    FileTime::from_unix(since_1970.unwrap_or_default().as_secs())
 }
 
 fn bus(attached: Attached) -> Bus {
@@ -280,17 +315,18 @@ fn controllers(hardware: &Hardware) -> Vec<Controller> {
 }
 
 /// What a technician reads of a plan.
-fn tell(told: &mut Adaptation, plan: &Plan) {
+fn tell(told: &mut Adaptation, plan: &Plan, brought: usize) {
     let served = plan.drivers.iter().filter_map(|found| {
         let service = found.service.as_ref()?;
         Some(format!("{} is driven by its {service}.", found.device))
     });
     told.lines.extend(served);
-    told.lines.push(match plan.edits.len() {
-        0 => "Its registry has all that it needs here; nothing is changed.".to_owned(),
-        1 => "One value of its registry is changed.".to_owned(),
-        many => format!("{many} keys and values of its registry are changed."),
-    });
+    told.lines
+        .push(match plan.edits.len().saturating_add(brought) {
+            0 => "Its registry has all that it needs here; nothing is changed.".to_owned(),
+            1 => "One value of its registry is changed.".to_owned(),
+            many => format!("{many} keys and values of its registry are changed."),
+        });
     told.edits
         .extend(plan.edits.iter().map(ToString::to_string));
     told.warnings.extend(plan.warnings.iter().cloned());

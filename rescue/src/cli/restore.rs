@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use disk::SectorSize;
 
 use super::Context;
+use crate::adapt::Drivers;
 use crate::event::{Event, Phase};
 use crate::inventory::{Disk, Hardware, Machine};
 use crate::restore::{self, Adapt, Discard, NotConfirmed, Options, Plan, Resume, Verify};
@@ -72,6 +73,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "adapt")]
     hardware: Option<PathBuf>,
 
+    /// A folder with unpacked drivers (.inf, .sys, .cat) for Windows: what it has none
+    /// for is brought in.
+    #[arg(long, value_name = "DIR")]
+    drivers: Option<PathBuf>,
+
     /// Restore even what will not start on that hardware.
     #[arg(long)]
     force: bool,
@@ -83,12 +89,14 @@ pub(crate) struct Args {
 
 impl Args {
     fn options(&self, target: &Disk) -> anyhow::Result<Options> {
+        let drivers = self.drivers.as_deref().map(Drivers::read).transpose()?;
         let adapt = match &self.hardware {
             Some(file) => Adapt::To {
                 hardware: Hardware::of_file(file)?,
                 force: self.force,
+                drivers,
             },
-            None => Adapt::here(self.adapt, target, self.force),
+            None => Adapt::here(self.adapt, target, self.force, drivers),
         };
         Ok(Options {
             adapt,

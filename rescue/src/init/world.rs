@@ -97,7 +97,7 @@ impl<'a> Here<'a> {
                 Resume::IfSame
             },
             // Whoever types the serial number has read the warnings.
-            adapt: Adapt::here(Wish::Auto, &target, true),
+            adapt: Adapt::here(Wish::Auto, &target, true, None),
             ..Options::default()
         };
         let plan = restore::plan(&repository, &image, disk, &target, &options)?;
@@ -337,10 +337,14 @@ pub(super) fn report_text(report: &Report, others: &[String]) -> String {
     for warning in &report.warnings {
         text.push_str(&format!("warning: {warning}\n"));
     }
-    text.push_str(
-        "not done: the restored system was not adapted to this machine's hardware, and it was \
-         not started\n",
-    );
+    for line in &report.adapted {
+        text.push_str(&format!("adapted: {line}\n"));
+    }
+    text.push_str("not done: the restored system was not started");
+    if report.adapted.is_empty() {
+        text.push_str(", and nothing of it was adapted to this machine's hardware");
+    }
+    text.push('\n');
     for other in others {
         text.push_str(&format!(
             "not done: {other} of the image was not restored\n"

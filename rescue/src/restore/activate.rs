@@ -103,7 +103,12 @@ fn read_back(plan: &Plan, target: &dyn Target) -> Result<(), Error> {
 
 /// Puts the part of `later` (at `start`) that lies in `bytes` (at `offset`)
 /// over it.
-fn overlay(bytes: &mut [u8], offset: u64, later: &[u8], start: u64) {
+pub(super) fn overlay(bytes: &mut [u8], offset: u64, later: &[u8], start: u64) {
+    let [end, later_end] = [(offset, bytes.len()), (start, later.len())]
+        .map(|(from, len)| from.saturating_add(len as u64));
+    if start >= end || offset >= later_end {
+        return;
+    }
     for (at, byte) in bytes.iter_mut().enumerate() {
         let place = offset.saturating_add(at as u64);
         let source = place

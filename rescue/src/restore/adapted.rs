@@ -7,6 +7,7 @@
 
 use disk::Extent;
 
+use super::activate::overlay;
 use super::error::{Error, Left};
 use super::plan::Plan;
 use super::target::Target;
@@ -21,7 +22,8 @@ pub(super) fn total(plan: &Plan) -> u64 {
 
 /// Puts the bytes of the image where an interrupted run may have changed them.
 pub(super) fn take_back(plan: &Plan, target: &dyn Target) -> Result<(), Error> {
-    for patch in &plan.adaptation.patches {
+    // Later patches may lie over earlier ones.
+    for patch in plan.adaptation.patches.iter().rev() {
         put(plan, target, patch, &patch.before)?;
     }
     flush(plan, target)
@@ -38,8 +40,12 @@ pub(super) fn write(plan: &Plan, target: &dyn Target, sink: &dyn Sink) -> Result
     flush(plan, target)?;
     // A hint: if the cache cannot be dropped the comparison is merely weaker.
     let _ = target.drop_cache();
-    let mut patches = plan.adaptation.patches.iter();
-    patches.try_for_each(|patch| read_back(plan, target, patch))
+    let patches = &plan.adaptation.patches;
+    let mut numbered = patches.iter().enumerate();
+    numbered.try_for_each(|(at, patch)| {
+        let later = patches.get(at.saturating_add(1)..).unwrap_or_default();
+        read_back(plan, target, patch, later)
+    })
 }
 
 fn flush(plan: &Plan, target: &dyn Target) -> Result<(), Error> {
@@ -56,11 +62,20 @@ fn put(plan: &Plan, target: &dyn Target, patch: &Patch, bytes: &[u8]) -> Result<
     written.map_err(|e| plan.failed("writing", extent(patch), Left::Unfinished, e))
 }
 
-fn read_back(plan: &Plan, target: &dyn Target, patch: &Patch) -> Result<(), Error> {
+fn read_back(
+    plan: &Plan,
+    target: &dyn Target,
+    patch: &Patch,
+    later: &[Patch],
+) -> Result<(), Error> {
+    let mut expected = patch.after.clone();
+    for over in later {
+        overlay(&mut expected, patch.at, &over.after, over.at);
+    }
     let mut found = vec![0; patch.after.len()];
     let read = target.read_exact_at(&mut found, patch.at);
     read.map_err(|e| plan.failed("reading back", extent(patch), Left::Unfinished, e))?;
-    if found == patch.after {
+    if found == expected {
         return Ok(());
     }
     Err(Error::Mismatch {

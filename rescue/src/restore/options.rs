@@ -2,6 +2,7 @@
 
 use ::site::plan::Adapt as Wish;
 
+use crate::adapt::Drivers;
 use crate::init::site;
 use crate::inventory::{Disk, Hardware, Machine};
 
@@ -51,13 +52,15 @@ pub enum Adapt {
         hardware: Hardware,
         /// Also where they will not start on it.
         force: bool,
+        /// Drivers for what they have none for.
+        drivers: Option<Drivers>,
     },
 }
 
 impl Adapt {
     /// As `wish` says, for `target` in this machine.
     #[must_use]
-    pub fn here(wish: Wish, target: &Disk, force: bool) -> Self {
+    pub fn here(wish: Wish, target: &Disk, force: bool, drivers: Option<Drivers>) -> Self {
         let adapts = match wish {
             Wish::Auto => site::is_medium(),
             Wish::Yes => true,
@@ -67,6 +70,7 @@ impl Adapt {
             true => Self::To {
                 hardware: Machine::host().hardware(target),
                 force,
+                drivers,
             },
             false => Self::No,
         }

@@ -123,11 +123,23 @@ fn adapt(
     disk: &DiskImage,
     options: &Options,
 ) -> Result<Adaptation, PlanError> {
-    let Adapt::To { hardware, force } = &options.adapt else {
+    let Adapt::To {
+        hardware,
+        force,
+        drivers,
+    } = &options.adapt
+    else {
         return Ok(Adaptation::default());
     };
     let source: Arc<dyn ReadAt> = Arc::new(repository.read_at(disk)?);
-    let mut adaptation = adapt::plan(&Looker::default(), &source, &image.manifest, disk, hardware);
+    let mut adaptation = adapt::plan(
+        &Looker::default(),
+        &source,
+        &image.manifest,
+        disk,
+        hardware,
+        drivers.as_ref(),
+    );
     let withheld = adaptation.patches.iter().any(|p| p.at < HEAD);
     if withheld {
         let why = "it has files in the first MiB of the disk that would have to be changed";

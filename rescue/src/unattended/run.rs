@@ -14,6 +14,7 @@ use super::once::{self, OnceError};
 use super::plan::{OnFailure, Once, Plan, Restore, Target, Then};
 use super::report::Outcome;
 use super::target::{TargetError, choose};
+use crate::adapt::Drivers;
 use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
 use crate::init::devices::{self, Devices};
@@ -126,6 +127,14 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
     let disk = pick_disk(&image, wanted.disk)?;
     let target = choose_target(&plan.target, sink)?;
     refuse_again(&repository, &image, disk, &target)?;
+    let drivers = match &wanted.drivers {
+        Some(place) => {
+            let folder = places::resolve(place)
+                .with_context(|| format!("looking for the drivers {place}"))?;
+            Some(Drivers::read(Path::new(&folder))?)
+        }
+        None => None,
+    };
     let options = Options {
         verify: if wanted.verify {
             Verify::ReadBack
@@ -142,7 +151,7 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
         } else {
             Resume::IfSame
         },
-        adapt: Adapt::here(wanted.adapt, &target, wanted.force),
+        adapt: Adapt::here(wanted.adapt, &target, wanted.force, drivers),
         ..Options::default()
     };
     let steps = restore::plan(&repository, &image, disk, &target, &options)?;

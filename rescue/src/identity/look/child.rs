@@ -29,13 +29,13 @@ pub(crate) fn run() -> io::Result<()> {
 
 /// Takes a task from `socket`, and answers it.
 pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
-    let task: Task = serde_json::from_slice(&wire::receive(&mut socket, wire::TEXT_MOST)?)?;
+    let task: Task = serde_json::from_slice(&wire::receive(&mut socket, wire::ANSWER_MOST)?)?;
     let device = Asked(Mutex::new(socket.try_clone()?), size(&task.place));
     let answer = match &task.job {
         Job::Identity(key) => serde_json::to_vec(&look(&task.place, key, device))?,
-        Job::Adapt(hardware) => {
-            let kind = kind(&task.place);
-            let answer: Answer<Adaptation> = adapt::plan_volume(&device, kind, hardware);
+        Job::Adapt(hardware, drivers) => {
+            let (kind, drivers) = (kind(&task.place), drivers.as_ref());
+            let answer: Answer<Adaptation> = adapt::plan_volume(&device, kind, hardware, drivers);
             serde_json::to_vec(&answer)?
         }
     };

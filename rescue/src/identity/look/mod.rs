@@ -27,7 +27,7 @@ pub(crate) use child::run;
 pub(crate) use wire::Looked;
 use wire::{Answer, At, Job, Task};
 
-use crate::adapt::Adaptation;
+use crate::adapt::{Adaptation, Listing};
 use crate::inventory::Hardware;
 
 /// Address space of the process that looks, in bytes: room for a hive of 512
@@ -138,12 +138,13 @@ impl Search<'_> {
         partition: &dyn ReadAt,
         kind: Kind,
         hardware: &Hardware,
+        drivers: Option<&Listing>,
     ) -> Answer<Adaptation> {
         let place = At::Partition {
             size: partition.size(),
             kind,
         };
-        let job = Job::Adapt(hardware.clone());
+        let job = Job::Adapt(hardware.clone(), drivers.cloned());
         let found: Answer<Adaptation> = self.ask(Task { job, place }, partition);
         found
             .map(|told| told.in_words(plain))
@@ -165,7 +166,7 @@ impl Search<'_> {
             socket: ours,
             until: self.until,
         };
-        let said = wire::send(&mut line, &task, wire::TEXT_MOST);
+        let said = wire::send(&mut line, &task, wire::ANSWER_MOST);
         let said = said.and_then(|()| serve::<T>(&mut line, device));
         let closed = matches!(&said, Err(e) if is_closed(e.kind()));
         drop(line);

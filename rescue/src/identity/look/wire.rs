@@ -12,6 +12,7 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 use image::{IdentityKey, System};
 use serde::{Deserialize, Serialize};
 
+use crate::adapt::Listing;
 use crate::inventory::Hardware;
 
 pub(super) const READ: u8 = b'r';
@@ -39,7 +40,7 @@ pub(super) enum Job {
     /// Who the system is ([`Looked`]); the hashes depend on this.
     Identity(IdentityKey),
     /// What it needs on this hardware ([`Adaptation`](crate::adapt::Adaptation)).
-    Adapt(Hardware),
+    Adapt(Hardware, Option<Listing>),
 }
 
 /// Where.

@@ -94,6 +94,8 @@ pub struct Restore {
     /// Whether the systems in the image are changed so that they start on this hardware.
     #[serde(default)]
     pub adapt: Adapt,
+    /// A folder with unpacked drivers for Windows.
+    pub drivers: Option<Place>,
     /// Restore even what will not start on this hardware.
     #[serde(default)]
     pub force: bool,
