@@ -138,6 +138,47 @@ impl Bench {
         run("ntfsfix", &["-n", self.image()]);
     }
 
+    /// Puts a journal's two restart pages, as Windows writes them, where mkntfs
+    /// leaves it empty. Returns where the journal is, in bytes.
+    fn journal(&self, flags: u16) -> std::ops::Range<u64> {
+        let bytes = fs::read(&self.image).unwrap();
+        let mut pages = bytes.chunks(4096);
+        let first = pages.position(|page| page.iter().all(|b| *b == 0xFF));
+        let len = 1 + pages.take_while(|p| p.iter().all(|b| *b == 0xFF)).count();
+        let (at, len) = (first.unwrap() as u64 * 4096, len as u64 * 4096);
+        let mut page = vec![0; 4096];
+        let mut put = |at: usize, field: &[u8]| page[at..at + field.len()].copy_from_slice(field);
+        put(0, b"RSTR");
+        // Update sequence: where, how many; page sizes; area, version.
+        put(4, &[0x1E, 0, 9, 0]);
+        put(0x10, &4096_u32.to_le_bytes());
+        put(0x14, &4096_u32.to_le_bytes());
+        put(0x18, &[0x30, 0, 1, 0, 1, 0]);
+        put(0x30, &0x1234_u64.to_le_bytes());
+        // One client, which is in use; flags.
+        put(0x38, &[1, 0, 0xFF, 0xFF, 0, 0]);
+        put(0x3E, &flags.to_le_bytes());
+        let bits = 67 - (64 - len.leading_zeros());
+        put(0x40, &bits.to_le_bytes());
+        put(0x44, &[0xD0, 0, 0x30, 0]);
+        put(0x48, &len.to_le_bytes());
+        put(0x54, &[0x30, 0, 0x40, 0]);
+        // The client: nobody before and behind it, its name.
+        put(0x70, &[0xFF; 4]);
+        put(0x7C, &[8, 0, 0, 0]);
+        put(0x80, b"N\0T\0F\0S\0");
+        put(0x1E, &[1, 0]);
+        for sector in 1..=8 {
+            put(sector * 512 - 2, &[1, 0]);
+        }
+        let image = File::options().write(true).open(&self.image).unwrap();
+        image.write_all_at(&page, at).unwrap();
+        image.write_all_at(&page, at + 4096).unwrap();
+        let records = noise(len as usize - 8192, 31);
+        image.write_all_at(&records, at + 8192).unwrap();
+        at..at + len
+    }
+
     /// No process that was started from this folder, and no mount of it or of
     /// what the process that edits mounts.
     fn nothing_is_left(&self) {
@@ -262,6 +303,30 @@ fn unclean_volumes_are_refused() {
         matches!(&error, VolumeError::Unclean(why) if why.contains("hibernated")),
         "{error}"
     );
+}
+
+#[test]
+fn a_journal_in_use_is_kept() {
+    let (bench, content) = Bench::filled();
+    let new = [file("/Windows/INF/new.inf", "x")];
+    let clean = fs::read(&bench.image).unwrap();
+    bench.journal(0);
+    let error = bench.edit(&new).unwrap_err();
+    assert!(
+        matches!(&error, VolumeError::Unclean(why) if why.contains("its log")),
+        "{error}"
+    );
+    fs::write(&bench.image, clean).unwrap();
+    let journal = bench.journal(2);
+    let patches = bench.edit(&new).unwrap();
+    bench.patch(&patches);
+    bench.is_sound();
+    for (path, bytes) in &content {
+        assert!(bench.read(path) == *bytes, "{path}");
+    }
+    let touches = |p: &&Patch| p.at < journal.end && journal.start < p.at + p.after.len() as u64;
+    let touched: Vec<_> = patches.iter().filter(touches).collect();
+    assert!(touched.is_empty(), "{touched:?} of {journal:?}");
 }
 
 #[test]
