@@ -26,8 +26,9 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// An unclean or hibernated volume is refused: `rw` said aloud keeps
-    /// ntfs-3g from going on read-only, `norecover` from emptying the journal.
+    /// `norecover` keeps ntfs-3g from emptying a journal that is in use; it then
+    /// opens the volume for reading only (2022.10.3 does, though `rw` is given), and
+    /// the first write says so.
     fn options(self) -> &'static str {
         match self {
             Self::Write => "no_detach,rw,norecover,windows_names,big_writes,noatime",
