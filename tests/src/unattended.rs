@@ -39,10 +39,18 @@ impl Unattended {
     /// # Errors
     /// When it cannot be written.
     pub fn new(folder: &Path, from: &str) -> Result<Self> {
+        Self::with(folder, from, "")
+    }
+
+    /// As [`Unattended::new`], with these lines more in `[restore]`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn with(folder: &Path, from: &str, keys: &str) -> Result<Self> {
         let volume = folder.join("volume");
         fs::create_dir_all(&volume).context("creating the volume's content")?;
         let plan = format!(
-            "[restore]\nfrom = \"{from}\"\nimage = \"latest\"\nthen = \"poweroff\"\n\n\
+            "[restore]\nfrom = \"{from}\"\nimage = \"latest\"\nthen = \"poweroff\"\n{keys}\n\
              [target]\nserial = \"{TARGET}\"\n"
         );
         fs::write(volume.join("rescue.toml"), plan).context("writing a plan")?;

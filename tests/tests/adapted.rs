@@ -241,7 +241,17 @@ fn in_a_machine(starts: Starts, firmware: Firmware, bus: Bus, service: &str) -> 
     let captured = Captured::new(firmware, false)?;
     let web = Web::serve(&captured.repository)?;
     let target = captured.target()?;
-    let plan = Unattended::new(captured.folder.path(), &web.url_for_guest())?;
+    let (folder, from) = (captured.folder.path(), web.url_for_guest());
+    let plan = match bus {
+        // Windows has no driver for it: the medium's neighbour brings one.
+        Bus::VirtioScsi => {
+            let keys = "drivers = \"label:RESCUE/drivers\"\n";
+            let plan = Unattended::with(folder, &from, keys)?;
+            driver_folder(&folder.join("volume"))?;
+            plan
+        }
+        _ => Unattended::new(folder, &from)?,
+    };
     let disk = Disk::raw(&target).bus(bus).never_boots();
     let machine = Machine::new(starts).nic(Nic::new(NicModel::Virtio));
     let outcome = plan.run(machine, disk)?.succeeded()?;
@@ -255,6 +265,11 @@ fn in_a_machine(starts: Starts, firmware: Firmware, bus: Bus, service: &str) -> 
 #[test]
 fn vm_a_windows_from_ahci_is_adapted_to_nvme() -> Result<()> {
     in_a_machine(Starts::SecureBoot, Firmware::Uefi, Bus::Nvme, "stornvme")
+}
+
+#[test]
+fn vm_a_windows_gets_the_driver_of_virtio_scsi() -> Result<()> {
+    in_a_machine(Starts::Uefi, Firmware::Uefi, Bus::VirtioScsi, "vioscsi")
 }
 
 #[test]
