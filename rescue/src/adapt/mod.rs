@@ -94,21 +94,27 @@ pub fn plan(
     hardware: &Hardware,
     drivers: Option<&Drivers>,
 ) -> Adaptation {
-    let mut all = Adaptation::default();
+    let mut all = Adaptation {
+        warnings: locked(disk),
+        ..Adaptation::default()
+    };
     let search = looker.search();
-    for place in Place::of(disk) {
+    // (Linux is not adapted yet.)
+    let places = Place::of(disk).into_iter();
+    for place in places.filter(|place| place.kind == Kind::Ntfs) {
         let Some(window) = Window::new(Arc::clone(source), place.start, place.len) else {
             continue;
         };
         let title = title(manifest, disk.index, place.partition);
         let listing = drivers.map(|drivers| &drivers.listing);
         let found = search.adaptation(&window, place.kind, hardware, listing);
-        let found = found.and_then(|found| with_files(window, drivers, found));
-        match found {
-            Ok(found) => all.add(&title, place.start, found),
-            Err(why) => all.refusals.push(format!(
-                "{title}: what it needs on this hardware is not known: {why}"
-            )),
+        let unknown = |why| format!("{title}: what it needs on this hardware is not known: {why}");
+        let known = is_windows(manifest, disk.index, place.partition);
+        match found.map(|found| with_files(window, drivers, found)) {
+            Ok(Ok(found)) => all.add(&title, place.start, found),
+            // A volume without a Windows, damaged perhaps, needs nothing.
+            Err(why) if !known => all.warnings.push(unknown(why)),
+            Ok(Err(why)) | Err(why) => all.refusals.push(unknown(why)),
         }
     }
     all
@@ -150,6 +156,26 @@ fn with_files(
     Ok(found)
 }
 
+/// What is to be said of parts of the disk that nobody can look into.
+fn locked(disk: &DiskImage) -> Vec<String> {
+    let regions = disk.regions.iter();
+    let locked = regions.filter(|r| r.fs.as_ref().is_some_and(|fs| fs.kind == "BitLocker"));
+    let text = |region: &image::Region| {
+        format!(
+            "{}: encrypted with BitLocker, so a Windows in it is not adapted to this hardware, and \
+             its TPM does not open it here: have the recovery key at hand",
+            region.title()
+        )
+    };
+    locked.map(text).collect()
+}
+
+/// Whether the image says that a Windows is there.
+fn is_windows(manifest: &Manifest, disk: u32, partition: u32) -> bool {
+    let mut systems = manifest.systems.iter();
+    systems.any(|s| (s.disk, s.partition) == (disk, partition) && s.family == "windows")
+}
+
 /// "Windows 8.1 Enterprise, STUDENT-PC8 on partition 3".
 fn title(manifest: &Manifest, disk: u32, partition: u32) -> String {
     let mut systems = manifest.systems.iter();
@@ -171,5 +197,66 @@ pub(crate) fn plan_volume(
         Some(Kind::Ntfs) => windows::plan(volume, hardware, drivers).map_err(|e| e.to_string()),
         // Linux is not adapted yet.
         Some(Kind::Ext) | None => Ok(Adaptation::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Silent;
+    use crate::inventory::Machine;
+    use crate::{capture, restore};
+    use disk::SectorSize;
+    use image::{Config, IdentityKey, Repository, System};
+    use store::MemoryStore;
+
+    /// A bare disk whose boot sector looks like NTFS and is none, as its image says it
+    /// is read.
+    fn planned(known: bool) -> Adaptation {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        let mut bytes = vec![7; 4 << 20];
+        bytes[3..11].copy_from_slice(b"NTFS    ");
+        std::fs::write(&path, bytes).unwrap();
+        let store = Arc::new(MemoryStore::default());
+        let repository = Repository::create(store, Config::new([7; 32])).unwrap();
+        let disk = Machine::host().disk_at(&path, SectorSize::B512).unwrap();
+        let disks = [capture::plan(disk, &Silent).unwrap()];
+        let label = capture::Label::now(Some("x".to_owned())).unwrap();
+        capture::run(&repository, &disks, label, &Silent).unwrap();
+        let mut image = repository.image("latest").unwrap();
+        let mut disk = restore::pick_disk(&image, None).unwrap().clone();
+        let fs = disk.regions[0].fs.as_mut().unwrap();
+        fs.kind = "ntfs".to_owned();
+        if known {
+            image.manifest.systems = vec![System {
+                disk: disk.index,
+                partition: 0,
+                family: "windows".to_owned(),
+                name: None,
+                hostname: None,
+                identity: Default::default(),
+            }];
+            image.manifest.identity_key = Some(IdentityKey::new([1; 32]));
+        }
+        let source: Arc<dyn ReadAt> = Arc::new(repository.read_at(&disk).unwrap());
+        let hardware = Hardware::default();
+        plan(
+            &Looker::default(),
+            &source,
+            &image.manifest,
+            &disk,
+            &hardware,
+            None,
+        )
+    }
+
+    #[test]
+    fn a_volume_that_cannot_be_read_stops_a_restore_only_where_a_windows_was() {
+        let told = planned(false);
+        assert!(told.refusals.is_empty(), "{told:?}");
+        assert!(told.warnings[0].contains("is not known"), "{told:?}");
+        let told = planned(true);
+        assert!(told.refusals[0].contains("is not known"), "{told:?}");
     }
 }

@@ -63,6 +63,12 @@ pub(super) fn plan(
     let controllers = controllers(hardware);
     let drivers = windows.drivers()?;
     let (system, replayed) = windows.system()?;
+    if adapt::is_older(&system)? {
+        let text = "It is a Windows before Vista, which is left as it is: it starts on like \
+                    hardware only.";
+        told.warnings.push(text.to_owned());
+        return Ok(told);
+    }
     let mut brought = Brought::default();
     if let Some(listing) = listing {
         brought = windows.bring(&system, listing, &controllers, &mut told)?;

@@ -84,7 +84,7 @@ pub fn plan(
     let node = device.node().map_err(unreadable)?;
     let found = contents(&device, disk.sector_size);
     let units = Units::new(&disk.regions);
-    let digest = digest(repository, image, disk, target.size);
+    let digest = digest(repository, image, disk, target.size, &adaptation);
     let journal = Journal::find(&device).map_err(unreadable)?;
     let (resume, other) = sort_journal(journal, digest, &units, options.resume);
     let carries = already_carries(repository, disk, target)? == Carried::Yes;
@@ -315,8 +315,16 @@ fn layout_reason(why: LayoutRefusal) -> Reason {
     Reason::Layout { why }
 }
 
-/// The same for the same image, disk and target size; different otherwise.
-fn digest(repository: &Repository, image: &Image, disk: &DiskImage, target_size: u64) -> [u8; 32] {
+/// The same for the same image, disk and target size; different otherwise. Also for
+/// changes at the same places: what an interrupted restore changed is taken back only
+/// there (that the bytes may be others does not matter: times are among them).
+pub(super) fn digest(
+    repository: &Repository,
+    image: &Image,
+    disk: &DiskImage,
+    target_size: u64,
+    adaptation: &Adaptation,
+) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("rescue 2025 restore journal digest 1");
     let mut add = |bytes: &[u8]| {
         hasher.update(&(bytes.len() as u64).to_le_bytes());
@@ -331,6 +339,10 @@ fn digest(repository: &Repository, image: &Image, disk: &DiskImage, target_size:
         add(&region.start.to_le_bytes());
         add(&region.len.to_le_bytes());
         add(region.root.chunk.as_bytes());
+    }
+    for patch in &adaptation.patches {
+        add(&patch.at.to_le_bytes());
+        add(&(patch.after.len() as u64).to_le_bytes());
     }
     *hasher.finalize().as_bytes()
 }

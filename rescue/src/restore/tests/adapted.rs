@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::flaky::PowerCut;
 use super::*;
 use crate::adapt::{Adaptation, Patch};
+use crate::restore::plan::digest;
 use crate::restore::target::OpenTarget;
 
 const AT: [u64; 2] = [3 << 20, (5 << 20) + 512];
@@ -105,4 +106,21 @@ fn a_power_cut_at_any_moment_leaves_the_changes_whole_or_a_disk_that_does_not_bo
         sample.assert_restored(&path, &except);
     }
     assert!(changed_and_resumed > 0, "no cut came after a change");
+}
+
+#[test]
+fn a_restore_with_other_changes_does_not_resume() {
+    let sample = Sample::of(disks::mbr(), SectorSize::B512);
+    let all = adaptation(&sample);
+    let digest = |adaptation: &Adaptation| {
+        let disk = sample.disk();
+        digest(&sample.repository, &sample.image, disk, 1 << 30, adaptation)
+    };
+    let mut fewer = all.clone();
+    fewer.patches.pop();
+    let mut later = all.clone();
+    later.patches[0].after[0] ^= 1;
+    assert_eq!(digest(&all), digest(&later), "times differ from run to run");
+    assert_ne!(digest(&all), digest(&fewer));
+    assert_ne!(digest(&all), digest(&Adaptation::default()));
 }

@@ -46,6 +46,17 @@ pub fn plan(system: &Hive, machine: &Machine<'_>) -> Result<Plan> {
     Ok(planner.plan)
 }
 
+/// Whether this is a Windows before Vista, for which nothing here holds: its volume
+/// manager was `ftdisk`, not `volmgr`.
+///
+/// # Errors
+/// When the hive is damaged or has no control set that counts.
+pub fn is_older(system: &Hive) -> Result<bool> {
+    let services = format!("{}\\Services", control_sets::current(system)?);
+    let has = |name: &str| Ok(system.find(&format!("{services}\\{name}"))?.is_some());
+    Ok(has("ftdisk")? && !has("volmgr")?)
+}
+
 /// Two values of a control set's `Control` key.
 fn control(planner: &mut Planner<'_>, set: &str) -> Result<()> {
     let control = format!("{set}\\Control");

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use hive::{Edit, Hive, ValueType, dword, multi_sz, sz};
 use windows::adapt::{
-    ApplyError, Bus, Change, Controller, Machine, Plan, Refusal, VerifyError, apply, plan, verify,
+    ApplyError, Bus, Change, Controller, Machine, Plan, Refusal, VerifyError, apply, is_older,
+    plan, verify,
 };
 use windows::drivers::{Device, HYPER_V_PCI};
 use windows::ids::{IdMap, PartitionId};
@@ -505,4 +506,15 @@ fn verifying_sees_what_is_missing_and_what_is_too_much() {
     for change in unplanned {
         assert!(matches!(spoil(change), Err(VerifyError::Unplanned { .. })));
     }
+}
+
+#[test]
+fn windows_before_vista_is_told_from_later_ones() {
+    let system = hive("joined-8.1/SYSTEM");
+    assert!(!is_older(&system).unwrap());
+    let mut edit = system.edit(WHEN).unwrap();
+    edit.delete_key(&format!("{SERVICES}\\volmgr")).unwrap();
+    assert!(!is_older(edit.hive()).unwrap(), "a damaged one");
+    edit.create_key(&format!("{SERVICES}\\ftdisk")).unwrap();
+    assert!(is_older(edit.hive()).unwrap());
 }
