@@ -7,6 +7,7 @@
 pub mod adapt;
 pub mod capture;
 pub mod cli;
+mod deadline;
 pub mod event;
 pub mod exit;
 pub mod files;

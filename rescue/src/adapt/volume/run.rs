@@ -12,6 +12,7 @@ use disk::{ReadAt, WriteAt};
 
 use super::wire::{self, Announced, Answer, Part, Task};
 use super::{Editor, NAMESPACE, NewFile, Overlay, VolumeError};
+use crate::deadline::Line;
 
 /// A process that closed its socket gets this long to end by itself.
 const ENDING: Duration = Duration::from_secs(2);
@@ -214,40 +215,5 @@ fn end(child: &mut Child, by_itself: bool) -> String {
     match said.as_slice() {
         [] => format!("the process that edits: {status}"),
         said => format!("the process that edits: {status}, \"{}\"", said.join(" ")),
-    }
-}
-
-/// The socket, used until time is over.
-struct Line {
-    socket: UnixStream,
-    until: Instant,
-}
-
-impl Line {
-    /// Time for the next call; none left is an error.
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        Ok(Some(left))
-    }
-}
-
-impl Read for Line {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(self.left()?)?;
-        self.socket.read(buf)
-    }
-}
-
-impl Write for Line {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(self.left()?)?;
-        self.socket.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -12,6 +12,8 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use crate::deadline::array;
+
 use super::VolumeError;
 
 pub(super) const READ: u8 = b'r';
@@ -80,13 +82,6 @@ pub(super) fn receive<T: for<'de> Deserialize<'de>>(from: &mut impl Read) -> Res
     let mut bytes = vec![0; len as usize];
     from.read_exact(&mut bytes)?;
     Ok(serde_json::from_slice(&bytes)?)
-}
-
-/// Receives `N` bytes.
-pub(super) fn array<const N: usize>(from: &mut impl Read) -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    from.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn too_long(len: u64) -> Error {

@@ -28,6 +28,7 @@ pub(crate) use wire::Looked;
 use wire::{Answer, At, Job, Task};
 
 use crate::adapt::{Adaptation, Listing};
+use crate::deadline::Line;
 use crate::inventory::Hardware;
 
 /// Address space of the process that looks, in bytes: room for a hive of 512
@@ -290,41 +291,6 @@ impl Looked {
             details: details.map(|(n, v)| (plain(n), plain(v))).collect(),
             ..self
         }
-    }
-}
-
-/// The socket, used until the search's time is over.
-struct Line {
-    socket: UnixStream,
-    until: Instant,
-}
-
-impl Line {
-    /// Time for the next call; none left is an error.
-    fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        Ok(Some(left))
-    }
-}
-
-impl Read for Line {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(self.left()?)?;
-        self.socket.read(buf)
-    }
-}
-
-impl Write for Line {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(self.left()?)?;
-        self.socket.write(buf)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -12,6 +12,8 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 use image::{IdentityKey, System};
 use serde::{Deserialize, Serialize};
 
+pub(super) use crate::deadline::array;
+
 use crate::adapt::Listing;
 use crate::inventory::Hardware;
 
@@ -92,13 +94,6 @@ pub(super) fn receive(from: &mut impl Read, most: u32) -> Result<Vec<u8>> {
         true => Ok(bytes),
         false => Err(ErrorKind::UnexpectedEof.into()),
     }
-}
-
-/// Receives `N` bytes.
-pub(super) fn array<const N: usize>(from: &mut impl Read) -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    from.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
 
 fn too_long(len: u64, most: u32) -> Error {
