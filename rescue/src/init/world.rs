@@ -340,11 +340,13 @@ pub(super) fn report_text(report: &Report, others: &[String]) -> String {
     for line in &report.adapted {
         text.push_str(&format!("adapted: {line}\n"));
     }
-    text.push_str("not done: the restored system was not started");
-    if report.adapted.is_empty() {
-        text.push_str(", and nothing of it was adapted to this machine's hardware");
-    }
-    text.push('\n');
+    text.push_str(match report.adapted.is_empty() {
+        true => {
+            "not done: the restored system was not adapted to this machine's hardware, and it was \
+             not started\n"
+        }
+        false => "not done: the restored system was not started\n",
+    });
     for other in others {
         text.push_str(&format!(
             "not done: {other} of the image was not restored\n"
