@@ -236,6 +236,46 @@ fn host_a_driver_that_a_windows_lacks_is_brought_in() -> Result<()> {
     Ok(())
 }
 
+/// Every file below `folder`.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => all.extend(files(&path)?),
+            false => all.push(path),
+        }
+    }
+    Ok(all)
+}
+
+/// What is wrong with the repository is not blamed on the hardware.
+#[test]
+fn host_a_damaged_image_of_a_windows_is_told_as_such() -> Result<()> {
+    let captured = Captured::new(Firmware::Uefi, false)?;
+    let sized = files(&captured.repository)?.into_iter();
+    let sized = sized.map(|path| (path.metadata().map_or(0, |m| m.len()), path));
+    let (size, pack) = sized.max().context("a pack")?;
+    let mut bytes = fs::read(&pack)?;
+    // Its index, at one of its ends, stays.
+    let (from, to) = (size as usize / 8, size as usize / 8 * 7);
+    bytes[from..to]
+        .iter_mut()
+        .step_by(512)
+        .for_each(|byte| *byte ^= 1);
+    fs::write(&pack, bytes)?;
+    let target = captured.target()?;
+    captured
+        .restore(&target, NVME, &[])?
+        .failed_with(code::DAMAGED, &[])?;
+    let written = fs::read(&target)?;
+    ensure!(
+        written.iter().all(|byte| *byte == 0),
+        "something was written"
+    );
+    Ok(())
+}
+
 /// Restores by the booted medium from a web server onto a disk on `bus`.
 fn in_a_machine(starts: Starts, firmware: Firmware, bus: Bus, service: &str) -> Result<()> {
     let captured = Captured::new(firmware, false)?;

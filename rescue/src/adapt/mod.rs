@@ -70,16 +70,37 @@ impl Adaptation {
         self
     }
 
-    /// Takes what `other` says of the system `title` on the part of the disk that
-    /// begins at byte `start`.
-    fn add(&mut self, title: &str, start: u64, other: Self) {
+    /// Takes what `other` says of the system `title` on the part `place` of the disk.
+    fn add(&mut self, title: &str, place: Place, other: Self) {
+        if let Some(why) = other.misplaced(place.len) {
+            self.refusals.push(format!("{title}: {why}"));
+            return;
+        }
         let titled = |text: String| format!("{title}: {text}");
         self.lines.extend(other.lines.into_iter().map(titled));
         self.edits.extend(other.edits.into_iter().map(titled));
         self.warnings.extend(other.warnings.into_iter().map(titled));
         self.refusals.extend(other.refusals.into_iter().map(titled));
         let patches = other.patches.into_iter();
-        self.patches.extend(patches.filter_map(|p| p.moved(start)));
+        self.patches
+            .extend(patches.filter_map(|p| p.moved(place.start)));
+    }
+
+    /// What is wrong with the patches, for a part of the disk of `len` bytes: another
+    /// process made them.
+    fn misplaced(&self, len: u64) -> Option<&'static str> {
+        /// Bytes of all.
+        const MOST: u64 = 256 << 20;
+        let inside = |patch: &Patch| {
+            let end = patch.at.checked_add(patch.after.len() as u64);
+            end.is_some_and(|end| end <= len) && patch.before.len() == patch.after.len()
+        };
+        if !self.patches.iter().all(inside) {
+            return Some("what has to change lies outside of its partition");
+        }
+        let sizes = self.patches.iter().map(|patch| patch.after.len() as u64);
+        let total = sizes.fold(0u64, u64::saturating_add);
+        (total > MOST).then_some("more has to change than makes sense (256 MiB)")
     }
 }
 
@@ -111,10 +132,13 @@ pub fn plan(
         let unknown = |why| format!("{title}: what it needs on this hardware is not known: {why}");
         let known = is_windows(manifest, disk.index, place.partition);
         match found.map(|found| with_files(window, drivers, found)) {
-            Ok(Ok(found)) => all.add(&title, place.start, found),
+            Ok(Ok(found)) => all.add(&title, place, found),
             // A volume without a Windows, damaged perhaps, needs nothing.
             Err(why) if !known => all.warnings.push(unknown(why)),
-            Ok(Err(why)) | Err(why) => all.refusals.push(unknown(why)),
+            Err(why) => all.refusals.push(unknown(why)),
+            Ok(Err(why)) => all.refusals.push(format!(
+                "{title}: it cannot be adapted to this hardware: {why}"
+            )),
         }
     }
     all
@@ -258,5 +282,22 @@ mod tests {
         assert!(told.warnings[0].contains("is not known"), "{told:?}");
         let told = planned(true);
         assert!(told.refusals[0].contains("is not known"), "{told:?}");
+    }
+
+    #[test]
+    fn patches_outside_of_their_partition_are_refused() {
+        let patch = |at, len| Patch {
+            at,
+            before: vec![0; 4],
+            after: vec![1; len],
+        };
+        let with = |patch| Adaptation {
+            patches: vec![patch],
+            ..Adaptation::default()
+        };
+        assert_eq!(with(patch(96, 4)).misplaced(100), None);
+        for bad in [patch(97, 4), patch(u64::MAX, 4), patch(0, 5)] {
+            assert!(with(bad).misplaced(100).is_some());
+        }
     }
 }

@@ -8,13 +8,13 @@
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ::windows::adapt::{self, Bus, Controller, Machine, Plan};
+use ::windows::adapt::{self, Bus, Controller, Machine, Plan, Refusal};
 use ::windows::drivers::{Device, PciDevice};
 use ::windows::ids::IdMap;
 use ::windows::inject;
 use disk::{Extent, ReadAt};
 use fsmap::{NtfsFile, NtfsFiles, Unreadable};
-use hive::{FileTime, Hive};
+use hive::{FileTime, Hive, Replayed};
 use uuid::Uuid;
 
 use super::bring::Brought;
@@ -61,8 +61,8 @@ pub(super) fn plan(
     };
     let mut told = Adaptation::default();
     let controllers = controllers(hardware);
-    let drivers = windows.drivers()?;
-    let (system, replayed) = windows.system()?;
+    let drivers = windows.drivers();
+    let (system, replayed) = windows.system(&mut told)?;
     if adapt::is_older(&system)? {
         let text = "It is a Windows before Vista, which is left as it is: it starts on like \
                     hardware only.";
@@ -128,8 +128,15 @@ impl<'v> Windows<'v> {
     }
 
     /// The hive with its logs replayed, and whether they held anything.
-    fn system(&self) -> Result<(Hive, bool), Failed> {
-        self.hive(self.system, SYSTEM)
+    fn system(&self, told: &mut Adaptation) -> Result<(Hive, bool), Failed> {
+        let (hive, replayed, unread) = self.hive(self.system, SYSTEM)?;
+        let entries = replayed.entries() > 0;
+        if replayed.was_dirty && (!entries || unread) {
+            let text = "Its registry was in use when it was captured, and not all that its logs \
+                        held could be used: what Windows changed last may be lost.";
+            told.warnings.push(text.to_owned());
+        }
+        Ok((hive, replayed.was_dirty && entries))
     }
 
     /// `SOFTWARE`, when there is one.
@@ -140,50 +147,50 @@ impl<'v> Windows<'v> {
             source,
         })?;
         let hive = found.map(|file| self.hive(file, SOFTWARE)).transpose()?;
-        Ok(hive.map(|(hive, _)| hive))
+        Ok(hive.map(|(hive, ..)| hive))
     }
 
-    fn hive(&self, file: NtfsFile, name: &str) -> Result<(Hive, bool), Failed> {
+    /// A hive, its logs replayed; what came of them, and whether one could not be read.
+    fn hive(&self, file: NtfsFile, name: &str) -> Result<(Hive, Replayed, bool), Failed> {
         let primary = self.read(file, name)?;
-        let mut logs = Vec::new();
+        let (mut logs, mut unread) = (Vec::new(), false);
         for ending in ["LOG1", "LOG2", "LOG"] {
             let path = format!("{name}.{ending}");
-            // A log that cannot be read is as good as none; the replay tells.
-            if let Ok(Some(log)) = self.files.find(&path) {
-                logs.extend(self.read(log, &path).ok().filter(|log| !log.is_empty()));
+            let found = self.files.find(&path);
+            match found.map(|log| log.map(|log| self.read(log, &path)).transpose()) {
+                Ok(Ok(log)) => logs.extend(log.filter(|log| !log.is_empty())),
+                Ok(Err(_)) | Err(_) => unread = true,
             }
         }
         let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
         let (hive, replayed) = Hive::open(primary, &logs)?;
-        Ok((hive, replayed.was_dirty && replayed.entries() > 0))
+        Ok((hive, replayed, unread))
     }
 
-    /// The names of driver files, in small letters.
-    fn drivers(&self) -> Result<BTreeSet<String>, Failed> {
-        const FOLDER: &str = "/Windows/System32/drivers";
-        let failed = |source| Failed::File {
-            path: FOLDER.to_owned(),
-            source,
-        };
-        let folder = self.files.find(FOLDER).map_err(failed)?;
-        let names = match folder.filter(|folder| folder.is_folder) {
-            Some(folder) => self.files.names(folder, DRIVERS).map_err(failed)?,
-            None => None,
-        };
+    /// The names of driver files, in small letters, as far as they can be listed: it
+    /// spares looking for each.
+    fn drivers(&self) -> BTreeSet<String> {
+        let folder = self.files.find("/Windows/System32/drivers").ok().flatten();
+        let folder = folder.filter(|folder| folder.is_folder);
+        let names = folder.and_then(|folder| self.files.names(folder, DRIVERS).ok().flatten());
         let names = names.unwrap_or_default().into_iter();
-        Ok(names.map(|name| name.to_lowercase()).collect())
+        names.map(|name| name.to_lowercase()).collect()
     }
 
-    /// Whether a file is there, by its path from the folder of Windows.
+    /// Whether a file is there, by its path from the folder of Windows. What cannot be
+    /// told (a file that Windows compressed is a reparse point) counts as there: a
+    /// driver that is missed is taken out of use.
     fn has(&self, drivers: &BTreeSet<String>, path: &str) -> bool {
         let path = path.replace('\\', "/").to_lowercase();
-        match path.strip_prefix("system32/drivers/") {
-            Some(name) if !name.contains('/') => drivers.contains(name),
-            _ => {
-                let found = self.files.find(&format!("/Windows/{path}"));
-                matches!(found, Ok(Some(file)) if !file.is_folder)
+        let listed = path
+            .strip_prefix("system32/drivers/")
+            .is_some_and(|name| drivers.contains(name));
+        // (Short names are not listed.)
+        listed
+            || match self.files.find(&format!("/Windows/{path}")) {
+                Ok(found) => found.is_some_and(|file| !file.is_folder),
+                Err(_) => true,
             }
-        }
     }
 
     /// Makes the planned edits.
@@ -219,11 +226,15 @@ impl<'v> Windows<'v> {
             return Ok(());
         };
         let places = self.files.places(file).map_err(failed)?;
-        let first = places.and_then(|places| places.first().copied());
-        let Some(first) = first.filter(|place| place.len >= BLOCK as u64) else {
+        let Some(first) = places.and_then(|places| places.first().copied()) else {
+            let text = "Whether it was hibernated cannot be told (hiberfil.sys is not in one \
+                        piece): should it wake up instead of starting, switch the machine off and \
+                        have it start anew.";
+            told.warnings.push(text.to_owned());
             return Ok(());
         };
-        let before = self.files.bytes(first.start, BLOCK).map_err(failed)?;
+        let len = usize::try_from(first.len).unwrap_or(BLOCK).min(BLOCK);
+        let before = self.files.bytes(first.start, len).map_err(failed)?;
         let sleeps = before
             .get(..4)
             .is_some_and(|b| b.eq_ignore_ascii_case(b"hibr"));
@@ -322,8 +333,12 @@ fn controllers(hardware: &Hardware) -> Vec<Controller> {
 
 /// What a technician reads of a plan.
 fn tell(told: &mut Adaptation, plan: &Plan, brought: usize) {
+    let lacks = |device: &Device| {
+        let mut refusals = plan.refusals.iter();
+        refusals.any(|r| matches!(r, Refusal::NoDriverFile { device: d, .. } if d == device))
+    };
     let served = plan.drivers.iter().filter_map(|found| {
-        let service = found.service.as_ref()?;
+        let service = found.service.as_ref().filter(|_| !lacks(&found.device))?;
         Some(format!("{} is driven by its {service}.", found.device))
     });
     told.lines.extend(served);

@@ -98,6 +98,12 @@ impl Args {
             },
             None => Adapt::here(self.adapt, target, self.force, drivers),
         };
+        if self.drivers.is_some() && adapt == Adapt::No {
+            anyhow::bail!(
+                "--drivers has no use here, where nothing is adapted: give --adapt yes for this \
+                 machine's hardware, or --hardware FILE for another's"
+            );
+        }
         Ok(Options {
             adapt,
             verify: if self.verify {
@@ -148,7 +154,10 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     });
     let same = report.same.iter();
     let same = same.map(|system| format!("the same machine, checked: {system}"));
-    let adapted = report.adapted.iter().map(|line| format!("adapted: {line}"));
+    let adapted = report
+        .adapted
+        .iter()
+        .map(|line| format!("for this hardware: {line}"));
     same.chain(adapted)
         .for_each(|text| sink.emit(Event::Note { text }));
     sink.emit(Event::Done {

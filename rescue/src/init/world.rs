@@ -338,14 +338,17 @@ pub(super) fn report_text(report: &Report, others: &[String]) -> String {
         text.push_str(&format!("warning: {warning}\n"));
     }
     for line in &report.adapted {
-        text.push_str(&format!("adapted: {line}\n"));
+        text.push_str(&format!("for this hardware: {line}\n"));
     }
     text.push_str(match report.adapted.is_empty() {
         true => {
             "not done: the restored system was not adapted to this machine's hardware, and it was \
              not started\n"
         }
-        false => "not done: the restored system was not started\n",
+        false => {
+            "not done: the restored system was not started; systems other than Windows were not \
+             adapted\n"
+        }
     });
     for other in others {
         text.push_str(&format!(

@@ -81,9 +81,13 @@ impl Machine {
         let way = self.way_to(disk);
         let mut controllers = self.on_pci(&way);
         controllers.extend(on_vmbus(&way));
+        let attached = attached(disk.bus, &way);
+        if disk.kind == DiskKind::Device && attached == Attached::Internal {
+            any_may_boot(&mut controllers, disk.name.starts_with("nvme"));
+        }
         Hardware {
             controllers,
-            attached: attached(disk.bus, &way),
+            attached,
         }
     }
 
@@ -126,6 +130,26 @@ impl Machine {
             .filter(|(device, _)| !behind(device))
             .map(controller)
             .collect()
+    }
+}
+
+/// A disk that hangs on no controller as far as /sys tells (NVMe with several paths is
+/// a virtual device) may hang on any; an NVMe disk on any for NVMe.
+fn any_may_boot(controllers: &mut [Controller], is_nvme: bool) {
+    const NVME: u32 = 0x0108;
+    /// Intel's VMD hides NVMe controllers behind itself.
+    const RAID: u32 = 0x0104;
+    if controllers.iter().any(|c| c.boots) {
+        return;
+    }
+    for controller in controllers {
+        controller.boots = match &controller.id {
+            ControllerId::Pci(pci) if is_nvme => {
+                let vmd = pci.class >> 8 == RAID && pci.vendor == 0x8086;
+                pci.class >> 8 == NVME || vmd
+            }
+            _ => true,
+        };
     }
 }
 
@@ -314,6 +338,15 @@ mod tests {
             .collect()
         };
         assert_eq!(told(&disk), [(0x9a0b, true), (0x2922, false)]);
+        // With several paths it is a virtual device.
+        let lost = folder
+            .path()
+            .join("sys/devices/virtual/nvme-subsystem/x/nvme1n1");
+        fs::create_dir_all(&lost).unwrap();
+        symlink(&lost, folder.path().join("sys/class/block/nvme1n1")).unwrap();
+        disk.name = "nvme1n1".to_owned();
+        let nvme = [(0x9a0b, true), (0x0a54, true), (0x2922, false)];
+        assert_eq!(told(&disk), nvme);
         disk.kind = DiskKind::RawFile;
         assert!(told(&disk).iter().all(|(_, boots)| !boots));
     }

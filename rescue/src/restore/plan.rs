@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use disk::{LayoutRefusal, ReadAt, SectorSize, Table, TableError};
+use disk::{Extent, LayoutRefusal, ReadAt, SectorSize, Table, TableError};
 use image::{DiskImage, Image, Repository};
 
 use super::carries::{Carried, already_carries};
@@ -16,8 +16,8 @@ use super::preflight;
 use super::refusal::{PickError, PlanError, Reason, Refusal};
 use super::summary::Summary;
 use super::units::Units;
-use super::withheld::{HEAD, Withheld, withhold};
-use crate::adapt::{self, Adaptation};
+use super::withheld::{Withheld, is_free, withhold};
+use crate::adapt::{self, Adaptation, Patch};
 use crate::identity::{Expected, Looker};
 use crate::inventory::{Disk, DiskKind, NodeId, Use, contents};
 
@@ -60,9 +60,6 @@ pub fn plan(
     options: &Options,
 ) -> Result<Plan, PlanError> {
     let mut reasons = objections(repository, disk, target, options);
-    let adaptation = adapt(repository, image, disk, options)?;
-    let why = |why: &String| Reason::WillNotStart { why: why.clone() };
-    reasons.extend(adaptation.refusals.iter().map(why));
     let fitted = match target.sectors() {
         Ok(sector) if disk.sector_size == sector && target.size >= disk.size => {
             fit(repository, disk, target.size, sector)?.map_err(|why| reasons.push(why))
@@ -76,6 +73,14 @@ pub fn plan(
         }));
     };
     let needs = preflight::check(repository, disk)?;
+    let adaptation = adapt(repository, image, disk, &fitted.withheld, options)?;
+    if !adaptation.refusals.is_empty() {
+        let why = |why: &String| Reason::WillNotStart { why: why.clone() };
+        return Err(PlanError::Refused(Refusal {
+            target: target.path.display().to_string(),
+            reasons: adaptation.refusals.iter().map(why).collect(),
+        }));
+    }
     let unreadable = |source| PlanError::Target {
         target: target.path.display().to_string(),
         source,
@@ -121,6 +126,7 @@ fn adapt(
     repository: &Repository,
     image: &Image,
     disk: &DiskImage,
+    withheld: &Withheld,
     options: &Options,
 ) -> Result<Adaptation, PlanError> {
     let Adapt::To {
@@ -131,25 +137,60 @@ fn adapt(
     else {
         return Ok(Adaptation::default());
     };
-    let source: Arc<dyn ReadAt> = Arc::new(repository.read_at(disk)?);
-    let mut adaptation = adapt::plan(
-        &Looker::default(),
-        &source,
-        &image.manifest,
-        disk,
-        hardware,
-        drivers.as_ref(),
-    );
-    let withheld = adaptation.patches.iter().any(|p| p.at < HEAD);
-    if withheld {
-        let why = "it has files in the first MiB of the disk that would have to be changed";
-        adaptation.refusals.push(why.to_owned());
-        adaptation.patches.clear();
+    let source = Arc::new(Watched {
+        inner: repository.read_at(disk)?,
+        failed: Mutex::new(None),
+    });
+    let shared: Arc<dyn ReadAt> = source.clone();
+    let (looker, manifest) = (Looker::default(), &image.manifest);
+    let mut adaptation = adapt::plan(&looker, &shared, manifest, disk, hardware, drivers.as_ref());
+    let failed = source.failed.lock();
+    if let Some(error) = failed.unwrap_or_else(PoisonError::into_inner).take() {
+        // An image that cannot be read says nothing of the hardware.
+        return Err(PlanError::reading(error));
+    }
+    let extent = |patch: &Patch| Extent {
+        start: patch.at,
+        len: patch.after.len() as u64,
+    };
+    let mut patches = adaptation.patches.iter();
+    if !patches.all(|patch| is_free(&withheld.extents, extent(patch))) {
+        let why = "What has to change in its systems for this hardware lies in the first MiB of \
+                   the disk, or in its last, which are written at the very end: nothing of it is \
+                   changed";
+        adaptation = Adaptation {
+            warnings: adaptation.warnings,
+            refusals: vec![why.to_owned()],
+            ..Adaptation::default()
+        };
     }
     if *force {
         adaptation.warnings.append(&mut adaptation.refusals);
     }
     Ok(adaptation)
+}
+
+/// The image's disk, whose first failure is kept: those who look at it from another
+/// process hear of it as text only.
+struct Watched<R> {
+    inner: R,
+    failed: Mutex<Option<std::io::Error>>,
+}
+
+impl<R: ReadAt> ReadAt for Watched<R> {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
+        self.inner.read_exact_at(buf, offset).map_err(|error| {
+            let told = std::io::Error::other(error.to_string());
+            let failed = self.failed.lock();
+            let mut failed = failed.unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert(error);
+            told
+        })
+    }
+
+    fn size(&self) -> u64 {
+        self.inner.size()
+    }
 }
 
 /// The disk of `image` that is meant: number `wanted`, or the only one.

@@ -146,7 +146,10 @@ impl fmt::Display for Reason {
             Self::Protected(held) => write!(f, "{held}: choose another disk"),
             Self::ReadOnly => f.write_str("it is read-only"),
             Self::Layout { why } => f.write_str(why),
-            Self::WillNotStart { why } => write!(f, "{why} (--force restores it all the same)"),
+            Self::WillNotStart { why } => write!(
+                f,
+                "{why} (--force, in a plan force = true, restores it all the same)"
+            ),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use ::site::plan::Adapt as Wish;
 use anyhow::Context;
 use image::{DiskImage, Image, Repository};
 use serde_json::json;
@@ -128,6 +129,9 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
     let target = choose_target(&plan.target, sink)?;
     refuse_again(&repository, &image, disk, &target)?;
     let drivers = match &wanted.drivers {
+        Some(_) if wanted.adapt == Wish::No => {
+            anyhow::bail!("the plan has `drivers` and `adapt = \"no\"`: leave one of them out")
+        }
         Some(place) => {
             let folder = places::resolve(place)
                 .with_context(|| format!("looking for the drivers {place}"))?;

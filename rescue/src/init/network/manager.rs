@@ -42,6 +42,9 @@ const ANSWER: Duration = Duration::from_secs(15);
 /// so often at once, before others are told and heard.
 const ROUNDS: usize = 8;
 
+/// How long a driver is waited for that is taking up its card.
+const PROBE: Duration = Duration::from_secs(20);
+
 struct Manager {
     route: Route,
     board: Board,
@@ -443,7 +446,13 @@ fn wait_for_probe(name: &str) {
     // The kernel holds the card's lock as long as the driver's probe lasts, and takes it
     // for this file of PCI devices (`driver_override_show` in drivers/pci/pci-sysfs.c).
     let lock = Path::new("/sys/class/net").join(name);
-    drop(std::fs::read(lock.join("device/driver_override")));
+    let (done, waits) = std::sync::mpsc::channel();
+    // In a thread: a driver that hangs must not keep the other links from working.
+    std::thread::spawn(move || {
+        drop(std::fs::read(lock.join("device/driver_override")));
+        let _ = done.send(());
+    });
+    let _ = waits.recv_timeout(PROBE);
 }
 
 /// Whether it is a wired link of the machine: bonds, VLANs, bridges, tunnels and the
