@@ -43,6 +43,8 @@ pub struct Here<'a> {
     problem: Option<String>,
     /// Whether the repository's server is waited for.
     silence: Arc<Silence>,
+    /// What the plan that was shown last does, by its digest.
+    shown: Option<[u8; 32]>,
 }
 
 impl std::fmt::Debug for Here<'_> {
@@ -61,6 +63,7 @@ impl<'a> Here<'a> {
             plans,
             problem: None,
             silence: Arc::default(),
+            shown: None,
         }
     }
 
@@ -232,6 +235,7 @@ impl World for Here<'_> {
 
     fn plan(&mut self, choice: &Choice) -> anyhow::Result<Planned> {
         let (plan, _) = self.planned(choice)?;
+        self.shown = Some(plan.digest());
         self.port.emit(Event::Fact {
             name: "plan".to_owned(),
             value: json!(plan),
@@ -244,7 +248,15 @@ impl World for Here<'_> {
     }
 
     fn restore(&mut self, choice: &Choice, sink: &dyn Sink) -> Result<String, Stopped> {
-        let planned = self.planned(choice);
+        let shown = self.shown;
+        let planned = self.planned(choice).and_then(|(plan, image)| {
+            anyhow::ensure!(
+                shown.is_none_or(|shown| shown == plan.digest()),
+                "what is to be changed for this hardware is not what the plan showed any more (the \
+                 image could not be read as before?). Nothing was written now; look at the plan again"
+            );
+            Ok((plan, image))
+        });
         let (plan, image) = planned.map_err(|error| Stopped {
             error,
             next: Next::Begins,

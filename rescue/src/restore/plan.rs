@@ -413,6 +413,13 @@ impl Plan {
         &self.target
     }
 
+    /// What is restored onto what, and where it is changed for the hardware: the same
+    /// for the same.
+    #[must_use]
+    pub const fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
     /// What it says, as data.
     #[must_use]
     pub fn summary(&self) -> &Summary {
