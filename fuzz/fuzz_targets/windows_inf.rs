@@ -11,7 +11,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     };
     for (arch, major, build) in [(Arch::Amd64, 10, 19045), (Arch::X86, 6, 7601)] {
         let product = Product::Workstation;
-        let target = Target { arch, major, minor: 0, build, product, suite: 0 };
+        let target = Target {
+            arch,
+            major,
+            minor: 0,
+            build,
+            product,
+            suite: 0,
+        };
         let _ = inf.version(&target);
         for model in inf.models(&target).unwrap_or_default().iter().take(8) {
             let Ok(install) = inf.install(&model.install, &target, &[&inf]) else {
