@@ -37,6 +37,13 @@ impl PowerCut {
         }
     }
 
+    /// Cuts the power at the `more`th operation from now.
+    pub(super) fn cut_after(&self, more: u64) {
+        let mut state = self.state.lock().unwrap();
+        state.cut_at = state.operations + more;
+        state.chance = more.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    }
+
     /// Whether the power went.
     pub(super) fn is_off(&self) -> bool {
         let state = self.state.lock().unwrap();
