@@ -37,6 +37,26 @@ impl Brought {
         inject::apply(&self.edits, &mut edit)?;
         Ok(Hive::open(edit.finish()?, &[])?.0)
     }
+
+    fn take(&mut self, injection: inject::Injection, told: &mut Adaptation) {
+        told.lines.extend(
+            injection
+                .notes
+                .iter()
+                .map(|note| format!("Brought in: {note}.")),
+        );
+        let driver = &injection.driver;
+        told.edits.extend(injection.system.iter().map(|edit| {
+            let key = &edit.key;
+            format!("set [\\{key}]: it brings in the driver {driver}")
+        }));
+        self.edits.extend(injection.system);
+        let copies = injection.files.into_iter().map(|file| Copy {
+            from: file.from,
+            to: file.to.replace('\\', "/"),
+        });
+        self.copies.extend(copies);
+    }
 }
 
 impl Windows<'_> {
@@ -86,27 +106,5 @@ impl Windows<'_> {
             brought.take(injection, told);
         }
         Ok(brought)
-    }
-}
-
-impl Brought {
-    fn take(&mut self, injection: inject::Injection, told: &mut Adaptation) {
-        told.lines.extend(
-            injection
-                .notes
-                .iter()
-                .map(|note| format!("Brought in: {note}.")),
-        );
-        let driver = &injection.driver;
-        told.edits.extend(injection.system.iter().map(|edit| {
-            let key = &edit.key;
-            format!("set [\\{key}]: it brings in the driver {driver}")
-        }));
-        self.edits.extend(injection.system);
-        let copies = injection.files.into_iter().map(|file| Copy {
-            from: file.from,
-            to: file.to.replace('\\', "/"),
-        });
-        self.copies.extend(copies);
     }
 }

@@ -14,7 +14,8 @@ mod windows;
 use std::sync::Arc;
 
 use disk::{ReadAt, Window, WriteAt};
-use image::{DiskImage, Manifest};
+use fsmap::FsKind;
+use image::{DiskImage, Manifest, System};
 use serde::{Deserialize, Serialize};
 
 pub use drivers::Drivers;
@@ -23,7 +24,7 @@ pub use patch::{Patch, patches};
 use volume::{NewFile, Overlay};
 
 use crate::identity::look::Kind;
-use crate::identity::{Looker, Place};
+use crate::identity::{self, Looker, Place};
 use crate::inventory::Hardware;
 
 /// What changes on a disk, and what is to be said of it.
@@ -126,11 +127,12 @@ pub fn plan(
         let Some(window) = Window::new(Arc::clone(source), place.start, place.len) else {
             continue;
         };
-        let title = title(manifest, disk.index, place.partition);
+        let system = system(manifest, disk.index, place.partition);
+        let title = title(system, place.partition);
         let listing = drivers.map(|drivers| &drivers.listing);
-        let found = search.adaptation(&window, place.kind, hardware, listing);
+        let found = search.adaptation(&window, hardware, listing);
         let unknown = |why| format!("{title}: what it needs on this hardware is not known: {why}");
-        let known = is_windows(manifest, disk.index, place.partition);
+        let known = system.is_some_and(|system| system.family == identity::WINDOWS);
         match found.map(|found| with_files(window, drivers, found)) {
             Ok(Ok(found)) => all.add(&title, place, found),
             // A volume without a Windows, damaged perhaps, needs nothing.
@@ -183,7 +185,10 @@ fn with_files(
 /// What is to be said of parts of the disk that nobody can look into.
 fn locked(disk: &DiskImage) -> Vec<String> {
     let regions = disk.regions.iter();
-    let locked = regions.filter(|r| r.fs.as_ref().is_some_and(|fs| fs.kind == "BitLocker"));
+    let locked = regions.filter(|r| {
+        r.fs.as_ref()
+            .is_some_and(|fs| fs.kind == FsKind::Bitlocker.name())
+    });
     let text = |region: &image::Region| {
         format!(
             "{}: encrypted with BitLocker, so a Windows in it is not adapted to this hardware, and \
@@ -194,34 +199,27 @@ fn locked(disk: &DiskImage) -> Vec<String> {
     locked.map(text).collect()
 }
 
-/// Whether the image says that a Windows is there.
-fn is_windows(manifest: &Manifest, disk: u32, partition: u32) -> bool {
+/// The system that the image says is there.
+fn system(manifest: &Manifest, disk: u32, partition: u32) -> Option<&System> {
     let mut systems = manifest.systems.iter();
-    systems.any(|s| (s.disk, s.partition) == (disk, partition) && s.family == "windows")
+    systems.find(|s| (s.disk, s.partition) == (disk, partition))
 }
 
 /// "Windows 8.1 Enterprise, STUDENT-PC8 on partition 3".
-fn title(manifest: &Manifest, disk: u32, partition: u32) -> String {
-    let mut systems = manifest.systems.iter();
-    let system = systems.find(|s| (s.disk, s.partition) == (disk, partition));
+fn title(system: Option<&System>, partition: u32) -> String {
     match system {
         Some(system) => format!("{} on partition {partition}", system.title()),
         None => format!("Partition {partition}"),
     }
 }
 
-/// What the system on one volume needs; patches count from the volume's beginning.
+/// What the Windows on an NTFS volume needs; patches count from its beginning.
 pub(crate) fn plan_volume(
     volume: &dyn ReadAt,
-    kind: Option<Kind>,
     hardware: &Hardware,
     drivers: Option<&Listing>,
 ) -> Result<Adaptation, String> {
-    match kind {
-        Some(Kind::Ntfs) => windows::plan(volume, hardware, drivers).map_err(|e| e.to_string()),
-        // Linux is not adapted yet.
-        Some(Kind::Ext) | None => Ok(Adaptation::default()),
-    }
+    windows::plan(volume, hardware, drivers).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
@@ -231,7 +229,7 @@ mod tests {
     use crate::inventory::Machine;
     use crate::{capture, restore};
     use disk::SectorSize;
-    use image::{Config, IdentityKey, Repository, System};
+    use image::{Config, IdentityKey, Repository};
     use store::MemoryStore;
 
     /// A bare disk whose boot sector looks like NTFS and is none, as its image says it

@@ -152,14 +152,8 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         name: "report".to_owned(),
         value: serde_json::to_value(&report).context("writing the report")?,
     });
-    let same = report.same.iter();
-    let same = same.map(|system| format!("the same machine, checked: {system}"));
-    let adapted = report
-        .adapted
-        .iter()
-        .map(|line| format!("for this hardware: {line}"));
-    same.chain(adapted)
-        .for_each(|text| sink.emit(Event::Note { text }));
+    let told = report.same_in_words().chain(report.adapted_in_words());
+    told.for_each(|text| sink.emit(Event::Note { text }));
     sink.emit(Event::Done {
         summary: report.to_string(),
     });

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 pub use look::Looker;
 use look::{Kind, Looked, Search};
+pub(crate) use windows::FAMILY as WINDOWS;
 
 /// Systems, and sentences about what could not be read.
 #[derive(Debug, Default)]

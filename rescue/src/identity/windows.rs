@@ -11,7 +11,7 @@ use super::look::Looked;
 use crate::files::Files;
 
 /// [`System::family`] of these.
-pub(super) const FAMILY: &str = "windows";
+pub(crate) const FAMILY: &str = "windows";
 
 /// Where the hives are.
 const CONFIG: &str = "/Windows/System32/config";

@@ -44,6 +44,7 @@ pub mod site;
 pub mod ssh;
 pub mod state;
 mod supervisor;
+pub(crate) mod told;
 pub mod volumes;
 pub mod work;
 pub mod world;

@@ -6,7 +6,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use ::site::plan::share::{Nfs, Server, Smb};
 use anyhow::{Context, bail};
+use store::{UNREACHED, is_unreached};
 use sys::mount::{Access, Trust};
 
 use super::kernel_log::KernelLog;
@@ -22,10 +23,6 @@ use super::volumes::{self, MOUNTS};
 
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-
-/// How long a server is tried to which no packet gets: after a link came up, a
-/// switch with spanning tree lets none through for half a minute.
-const UNREACHED: Duration = Duration::from_secs(40);
 
 /// Between two such tries.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -193,12 +190,6 @@ fn first_of<T>(
     }
 }
 
-/// Whether no packet came back from the server.
-fn is_unreached(kind: ErrorKind) -> bool {
-    use ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
-    matches!(kind, HostUnreachable | NetworkUnreachable | TimedOut)
-}
-
 /// "10.0.0.1:/srv/backup".
 fn nfs_source(nfs: &Nfs) -> String {
     let host = Server {
@@ -247,6 +238,7 @@ fn smb_options(smb: &Smb, address: IpAddr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::ErrorKind;
 
     fn smb_at(text: &str) -> Smb {
         Smb::parse(text).unwrap()

@@ -23,10 +23,11 @@ use super::role::{self, Request};
 use super::site;
 use super::ssh::{self, Ssh};
 use super::state::Board;
+use super::told::{image_disk, others, report_text, tell, tell_controllers, tell_disks};
 use super::volumes;
 use crate::event::{Event, Sink};
 use crate::inventory::{self, Disk, Machine, contents};
-use crate::restore::{self, Adapt, Options, Report, Resume, Verify};
+use crate::restore::{self, Adapt, Options, Resume, Verify};
 use crate::trust::Trust;
 use crate::ui::dialogue::{
     Choice, DiskLine, Filled, Form, ImageLine, Left, Next, Overview, Place, Planned, Stopped,
@@ -300,96 +301,6 @@ fn next(left: restore::Left) -> Next {
             Next::StartsOver
         }
     }
-}
-
-/// Tells automation which disks there are.
-pub(super) fn tell_disks(sink: &dyn Sink, disks: &[Disk]) {
-    sink.emit(Event::Fact {
-        name: "disks".to_owned(),
-        value: json!(disks),
-    });
-}
-
-/// Tells automation which controllers lack a driver or firmware, if any do.
-pub(super) fn tell_controllers(sink: &dyn Sink, devices: &Devices) {
-    let (missing, firmware) = (&devices.missing, &devices.firmware);
-    if !missing.is_empty() || !firmware.is_empty() {
-        sink.emit(Event::Fact {
-            name: "controllers".to_owned(),
-            value: json!({"missing": missing, "firmware": firmware}),
-        });
-    }
-}
-
-/// Tells automation of a restore that succeeded.
-pub(super) fn tell(sink: &dyn Sink, report: &Report) {
-    sink.emit(Event::Fact {
-        name: "report".to_owned(),
-        value: json!(report),
-    });
-    sink.emit(Event::Done {
-        summary: report.to_string(),
-    });
-}
-
-/// What was done, how it was checked, and what was not done.
-pub(super) fn report_text(report: &Report, others: &[String]) -> String {
-    let mut text = String::new();
-    let serial = report.serial.as_deref().unwrap_or("none");
-    text.push_str(&format!(
-        "{report}\nimage {}, disk serial number {serial}\n",
-        report.image
-    ));
-    for system in &report.same {
-        text.push_str(&format!("the same machine, checked: {system}\n"));
-    }
-    for change in &report.changes {
-        text.push_str(&format!("changed: {change}\n"));
-    }
-    for warning in &report.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
-    }
-    for line in &report.adapted {
-        text.push_str(&format!("for this hardware: {line}\n"));
-    }
-    text.push_str(match report.adapted.is_empty() {
-        true => {
-            "not done: the restored system was not adapted to this machine's hardware, and it was \
-             not started\n"
-        }
-        false => {
-            "not done: the restored system was not started; systems other than Windows were not \
-             adapted\n"
-        }
-    });
-    for other in others {
-        text.push_str(&format!(
-            "not done: {other} of the image was not restored\n"
-        ));
-    }
-    text
-}
-
-/// The disks of an image beside the one restored.
-pub(crate) fn others(image: &Image, index: u32) -> Vec<String> {
-    let disks = image.manifest.disks.iter().filter(|d| d.index != index);
-    disks
-        .map(|d| format!("disk {} ({})", d.index, image_disk(d)))
-        .collect()
-}
-
-fn image_disk(disk: &DiskImage) -> String {
-    let partitions = disk
-        .regions
-        .iter()
-        .filter(|r| r.partition().is_some())
-        .count();
-    format!(
-        "{}: {}, {} of it data, {partitions} partitions",
-        disk.model.as_deref().unwrap_or(&disk.source),
-        disk::human_bytes(disk.size),
-        disk::human_bytes(disk.data_bytes()),
-    )
 }
 
 fn image_line(image: &ImageSummary) -> ImageLine {

@@ -59,6 +59,18 @@ pub enum Checked {
 }
 
 impl Report {
+    /// A sentence for each system that is itself.
+    pub fn same_in_words(&self) -> impl Iterator<Item = String> {
+        let same = self.same.iter();
+        same.map(|system| format!("the same machine, checked: {system}"))
+    }
+
+    /// A sentence for each thing that was changed for the hardware.
+    pub fn adapted_in_words(&self) -> impl Iterator<Item = String> {
+        let adapted = self.adapted.iter();
+        adapted.map(|line| format!("for this hardware: {line}"))
+    }
+
     pub(super) fn begin(plan: &Plan) -> Self {
         let summary = &plan.summary;
         Self {

@@ -170,7 +170,7 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
         claim(once, &steps, &web)?;
     }
     let report = web::watched(&web.silence, sink, || restore::execute(steps, sink))?;
-    Ok((report, crate::init::world::others(&image, disk.index)))
+    Ok((report, crate::init::told::others(&image, disk.index)))
 }
 
 /// Asks the server for leave, unless it gave it before the restore was

@@ -29,7 +29,7 @@ const LONGEST_WAIT_MS: u32 = 4000;
 /// How long a server is tried to which no packet gets, even one never heard:
 /// after a link came up, a switch with spanning tree lets none through for half
 /// a minute.
-const UNREACHED: Duration = Duration::from_secs(40);
+pub const UNREACHED: Duration = Duration::from_secs(40);
 /// A server that ignores ranges sends everything from the start; what ends
 /// within this many bytes is read that way, the rest is refused.
 const MAX_SKIPPED: u64 = 4 << 20;
@@ -99,7 +99,9 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-fn is_unreached(kind: ErrorKind) -> bool {
+/// Whether no packet came back from a server.
+#[must_use]
+pub fn is_unreached(kind: ErrorKind) -> bool {
     use ErrorKind::{HostUnreachable, NetworkUnreachable, TimedOut};
     matches!(kind, HostUnreachable | NetworkUnreachable | TimedOut)
 }

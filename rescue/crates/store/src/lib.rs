@@ -18,7 +18,7 @@ mod web;
 
 pub use dir::DirStore;
 pub use error::{Error, Result};
-pub use http::HttpStore;
+pub use http::{HttpStore, UNREACHED, is_unreached};
 pub use memory::MemoryStore;
 pub use post::{Answer, post_json};
 pub use proxy::{BadProxy, Proxy};

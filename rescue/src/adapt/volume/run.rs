@@ -12,14 +12,12 @@ use disk::{ReadAt, WriteAt};
 
 use super::wire::{self, Announced, Answer, Part, Task};
 use super::{Editor, NAMESPACE, NewFile, Overlay, VolumeError};
-use crate::deadline::Line;
+use crate::deadline::{Line, is_closed, is_late, last_words};
 
 /// A process that closed its socket gets this long to end by itself.
 const ENDING: Duration = Duration::from_secs(2);
 /// All processes get this long to go when they were ended.
 const GONE: Duration = Duration::from_secs(10);
-/// Bytes of what it said on its standard error that are told.
-const LAST_WORDS: u64 = 4096;
 
 impl Editor {
     /// Has another process write on `overlay`.
@@ -146,17 +144,6 @@ fn not_understood(why: String) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, why)
 }
 
-fn is_closed(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
-    )
-}
-
-fn is_late(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
 fn failure(error: &io::Error, closed: bool, ended: String, apart: bool) -> VolumeError {
     if is_late(error.kind()) {
         return VolumeError::Late;
@@ -202,16 +189,7 @@ fn end(child: &mut Child, by_itself: bool) -> String {
         Ok(status) => status.to_string(),
         Err(error) => format!("how is not known: {error}"),
     };
-    let mut said = Vec::new();
-    if let Some(errors) = child.stderr.take() {
-        let _ = errors.take(LAST_WORDS).read_to_end(&mut said);
-    }
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let said: Vec<&str> = said
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty())
-        .collect();
+    let said = last_words(child);
     match said.as_slice() {
         [] => format!("the process that edits: {status}"),
         said => format!("the process that edits: {status}, \"{}\"", said.join(" ")),

@@ -34,20 +34,13 @@ pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
     let answer = match &task.job {
         Job::Identity(key) => serde_json::to_vec(&look(&task.place, key, device))?,
         Job::Adapt(hardware, drivers) => {
-            let (kind, drivers) = (kind(&task.place), drivers.as_ref());
-            let answer: Answer<Adaptation> = adapt::plan_volume(&device, kind, hardware, drivers);
+            let answer: Answer<Adaptation> =
+                adapt::plan_volume(&device, hardware, drivers.as_ref());
             serde_json::to_vec(&answer)?
         }
     };
     socket.write_all(&[wire::ANSWER])?;
     wire::send(&mut socket, &answer, wire::ANSWER_MOST)
-}
-
-fn kind(place: &At) -> Option<Kind> {
-    match place {
-        At::Folder(_) => None,
-        At::Partition { kind, .. } => Some(*kind),
-    }
 }
 
 fn size(place: &At) -> u64 {

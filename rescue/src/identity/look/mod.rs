@@ -11,7 +11,7 @@ mod child;
 mod wire;
 
 use std::ffi::OsString;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(crate) use wire::Looked;
 use wire::{Answer, At, Job, Task};
 
 use crate::adapt::{Adaptation, Listing};
-use crate::deadline::Line;
+use crate::deadline::{Line, is_closed, is_late, last_words};
 use crate::inventory::Hardware;
 
 /// Address space of the process that looks, in bytes: room for a hive of 512
@@ -38,8 +38,6 @@ const MEMORY: u64 = 3 << 29;
 const TIME: Duration = Duration::from_secs(300);
 /// A process that closed its socket gets this long to end by itself.
 const ENDING: Duration = Duration::from_secs(2);
-/// Bytes of what it said on its standard error that are told.
-const LAST_WORDS: u64 = 4096;
 
 /// A kind of file system that can be looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,17 +131,16 @@ impl Search<'_> {
         self.identity(At::Partition { size, kind }, key, partition)
     }
 
-    /// What the system on `partition` needs on this hardware.
+    /// What the Windows on `partition`, an NTFS volume, needs on this hardware.
     pub(crate) fn adaptation(
         &self,
         partition: &dyn ReadAt,
-        kind: Kind,
         hardware: &Hardware,
         drivers: Option<&Listing>,
     ) -> Answer<Adaptation> {
         let place = At::Partition {
             size: partition.size(),
-            kind,
+            kind: Kind::Ntfs,
         };
         let job = Job::Adapt(hardware.clone(), drivers.cloned());
         let found: Answer<Adaptation> = self.ask(Task { job, place }, partition);
@@ -194,17 +191,6 @@ impl Search<'_> {
     }
 }
 
-fn is_closed(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
-    )
-}
-
-fn is_late(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
 /// Reads for the process that looks, until it answers.
 fn serve<T: DeserializeOwned>(line: &mut Line, device: &dyn ReadAt) -> io::Result<Answer<T>> {
     let mut buffer = Vec::new();
@@ -253,14 +239,8 @@ fn end(child: &mut Child, by_itself: bool) -> String {
         Ok(status) => status.to_string(),
         Err(error) => format!("how is not known: {error}"),
     };
-    let mut said = Vec::new();
-    if let Some(errors) = child.stderr.take() {
-        let _ = errors.take(LAST_WORDS).read_to_end(&mut said);
-    }
-    let said = String::from_utf8_lossy(&said).into_owned();
-    let said = said.lines().map(str::trim);
-    let said = said.filter(|l| !l.is_empty() && !l.starts_with("note: run with"));
-    let said: Vec<&str> = said.collect();
+    let mut said = last_words(child);
+    said.retain(|line| !line.starts_with("note: run with"));
     match said.as_slice() {
         [] => status,
         said => plain(&format!("{status}, \"{}\"", said.join(" "))),
