@@ -1,8 +1,10 @@
 //! Lines of text out, lines of text in.
 
 use std::io::BufRead;
+use std::os::fd::AsFd;
 
 use serde_json::json;
+use sys::console::Settings;
 
 use crate::event::{Event, Sink};
 use crate::ui::dialogue::{Bell, Rung};
@@ -75,6 +77,22 @@ impl Console for Standard<'_> {
     }
 
     fn ask(&mut self, question: Question<'_>) -> Reply {
+        let stdin = std::io::stdin();
+        let mut lines = stdin.lock();
+        self.ask_on(&stdin, &mut lines, question)
+    }
+}
+
+impl Standard<'_> {
+    /// Asks where `lines` are typed: on `terminal`, if it is one.
+    fn ask_on<F: AsFd>(
+        &mut self,
+        terminal: &F,
+        lines: &mut dyn BufRead,
+        question: Question<'_>,
+    ) -> Reply {
+        // Hidden before anybody can know of the question, and answer it.
+        let hidden = question.secret.then(|| hide(terminal)).flatten();
         self.show(question.prompt);
         self.sink.emit(Event::Fact {
             name: "waiting-for-input".to_owned(),
@@ -86,13 +104,8 @@ impl Console for Standard<'_> {
             self.show("\n");
             return Reply::News;
         }
-        let stdin = std::io::stdin();
-        let settings = question
-            .secret
-            .then(|| sys::console::Settings::of(&stdin).ok());
-        let hidden = settings.flatten().filter(|s| s.hide_typing().is_ok());
         let mut line = String::new();
-        let read = stdin.lock().read_line(&mut line);
+        let read = lines.read_line(&mut line);
         if hidden.is_some() {
             self.show("\n");
         }
@@ -100,5 +113,60 @@ impl Console for Standard<'_> {
             Ok(1..) => Reply::Line(line.trim().to_owned()),
             Ok(0) | Err(_) => Reply::Gone,
         }
+    }
+}
+
+/// Keeps what is typed from the screen until the answer goes.
+fn hide<F: AsFd>(terminal: &F) -> Option<Settings> {
+    let settings = Settings::of(terminal).ok()?;
+    settings.hide_typing().ok()?;
+    Some(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::{BufReader, Read, Write};
+    use std::sync::Mutex;
+
+    use sys::console::Pty;
+
+    use super::*;
+
+    /// Answers the moment it hears of a question, as automation does.
+    struct Quick(Mutex<File>);
+
+    impl Sink for Quick {
+        fn emit(&self, event: Event) {
+            if matches!(event, Event::Fact { name, .. } if name == "waiting-for-input") {
+                self.0.lock().unwrap().write_all(b"geheim\n").unwrap();
+            }
+        }
+    }
+
+    fn shown(secret: bool) -> String {
+        let pty = Pty::open(80, 24).unwrap();
+        let far = sys::console::open(pty.far()).unwrap();
+        sys::console::set_blocking(&far).unwrap();
+        let sink = Quick(Mutex::new(pty.near().unwrap()));
+        let mut lines = BufReader::new(far.try_clone().unwrap());
+        let question = Question {
+            id: "password",
+            prompt: "",
+            news: false,
+            secret,
+        };
+        let reply = Standard::new(&sink).ask_on(&far, &mut lines, question);
+        assert_eq!(reply, Reply::Line("geheim".to_owned()));
+        let mut echo = vec![0; 80];
+        // Nothing to read is an error here: the near end never waits.
+        let read = sink.0.lock().unwrap().read(&mut echo).unwrap_or(0);
+        String::from_utf8_lossy(&echo[..read]).into_owned()
+    }
+
+    #[test]
+    fn secrets_are_not_shown_even_to_the_quick() {
+        assert_eq!(shown(true), "");
+        assert_eq!(shown(false), "geheim\r\n");
     }
 }
