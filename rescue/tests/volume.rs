@@ -32,6 +32,7 @@ fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
 fn file(path: &str, bytes: impl Into<Vec<u8>>) -> NewFile {
     NewFile {
         path: path.into(),
+        after: 0,
         bytes: bytes.into(),
         create_folders: false,
     }
@@ -84,6 +85,7 @@ impl Bench {
         }
         content.insert("/Windows/System32/config/SYSTEM".into(), noise(5000, 9));
         let files = content.iter().map(|(path, bytes)| NewFile {
+            after: 0,
             create_folders: true,
             ..file(path, bytes.clone())
         });

@@ -91,6 +91,7 @@ impl Drivers {
             let known = self.listing.files.contains(&copy.from);
             anyhow::ensure!(known, "{} is not in the folder of drivers", copy.from);
             Ok(NewFile {
+                after: 0,
                 path: copy.to.clone(),
                 bytes: read(&self.folder.join(&copy.from), FILE)?,
                 create_folders: true,

@@ -7,6 +7,7 @@
 
 mod bring;
 mod drivers;
+mod linux;
 mod patch;
 pub mod volume;
 mod windows;
@@ -23,7 +24,7 @@ pub(crate) use drivers::{Copy, Listing};
 pub use patch::{Patch, patches};
 use volume::{NewFile, Overlay};
 
-use crate::identity::look::Kind;
+use crate::files::Files;
 use crate::identity::{self, Looker, Place};
 use crate::inventory::Hardware;
 
@@ -46,10 +47,13 @@ pub struct Adaptation {
     pub(crate) grown: Vec<Grown>,
 }
 
-/// A file of the volume that gets longer.
+/// A file of the volume that gets longer, or is new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Grown {
     path: String,
+    /// How long what stays before `bytes` is.
+    #[serde(default)]
+    after: u64,
     #[serde(with = "patch::base64")]
     bytes: Vec<u8>,
 }
@@ -121,21 +125,20 @@ pub fn plan(
         ..Adaptation::default()
     };
     let search = looker.search();
-    // (Linux is not adapted yet.)
-    let places = Place::of(disk).into_iter();
-    for place in places.filter(|place| place.kind == Kind::Ntfs) {
+    let names = linux::names(disk);
+    for place in Place::of(disk) {
         let Some(window) = Window::new(Arc::clone(source), place.start, place.len) else {
             continue;
         };
         let system = system(manifest, disk.index, place.partition);
         let title = title(system, place.partition);
         let listing = drivers.map(|drivers| &drivers.listing);
-        let found = search.adaptation(&window, hardware, listing);
+        let found = search.adaptation(&window, place.kind, hardware, listing, &names);
         let unknown = |why| format!("{title}: what it needs on this hardware is not known: {why}");
         let known = system.is_some_and(|system| system.family == identity::WINDOWS);
         match found.map(|found| with_files(window, drivers, found)) {
             Ok(Ok(found)) => all.add(&title, place, found),
-            // A volume without a Windows, damaged perhaps, needs nothing.
+            // A volume without a system, damaged perhaps, needs nothing.
             Err(why) if !known => all.warnings.push(unknown(why)),
             Err(why) => all.refusals.push(unknown(why)),
             Ok(Err(why)) => all.refusals.push(format!(
@@ -155,9 +158,10 @@ fn with_files(
     /// Bytes of what else is changed on the volume at most.
     const MOST: usize = 512 << 20;
     let mut files: Vec<NewFile> = Vec::new();
-    for Grown { path, bytes } in std::mem::take(&mut found.grown) {
+    for Grown { path, after, bytes } in std::mem::take(&mut found.grown) {
         files.push(NewFile {
             path,
+            after,
             bytes,
             create_folders: false,
         });
@@ -214,12 +218,21 @@ fn title(system: Option<&System>, partition: u32) -> String {
 }
 
 /// What the Windows on an NTFS volume needs; patches count from its beginning.
-pub(crate) fn plan_volume(
+pub(crate) fn plan_ntfs(
     volume: &dyn ReadAt,
     hardware: &Hardware,
     drivers: Option<&Listing>,
 ) -> Result<Adaptation, String> {
     windows::plan(volume, hardware, drivers).map_err(|e| e.to_string())
+}
+
+/// What the Linux among `files` needs, whose disk's partitions are called `names`.
+pub(crate) fn plan_linux(
+    files: &dyn Files,
+    hardware: &Hardware,
+    names: &[(u32, String)],
+) -> Result<Adaptation, String> {
+    linux::plan(files, hardware, names).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -272,6 +272,7 @@ impl<'v> Windows<'v> {
         let needs = new.len() as u64;
         if needs > has {
             told.grown.push(Grown {
+                after: 0,
                 path: path.to_owned(),
                 bytes: new.to_vec(),
             });

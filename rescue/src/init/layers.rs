@@ -40,7 +40,7 @@ pub fn mount_all() -> Vec<String> {
 
 fn open(path: &Path, target: &Path) -> std::io::Result<()> {
     fs::create_dir_all(target)?;
-    let (device, _open) = sys::loops::attach(path)?;
+    let (device, _open) = sys::loops::attach(path, sys::mount::Access::ReadOnly)?;
     mount(
         &device,
         target,

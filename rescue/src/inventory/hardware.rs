@@ -18,6 +18,13 @@ pub struct Hardware {
     pub controllers: Vec<Controller>,
     /// How the disk is attached.
     pub attached: Attached,
+    /// The devices on the way to the disk that have drivers, as Linux names them in
+    /// MODALIAS, the disk's own first.
+    #[serde(default)]
+    pub way: Vec<String>,
+    /// The same of the other storage controllers.
+    #[serde(default)]
+    pub others: Vec<String>,
 }
 
 /// A storage controller.
@@ -88,7 +95,20 @@ impl Machine {
         Hardware {
             controllers,
             attached,
+            others: self.storage_aliases(&way),
+            way: aliases(&way),
         }
+    }
+
+    /// The aliases of storage controllers that are not on `way`.
+    fn storage_aliases(&self, way: &Path) -> Vec<String> {
+        let folder = self.root.join("sys/bus/pci/devices");
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        let devices = entries.filter_map(|entry| fs::canonicalize(entry.path()).ok());
+        let others = devices.filter(|device| !way.starts_with(device));
+        let mut found: Vec<String> = others.filter_map(|device| storage(&device)).collect();
+        found.sort_unstable();
+        found
     }
 
     /// The folder of the disk in /sys/devices; empty when it is none of this machine.
@@ -131,6 +151,19 @@ impl Machine {
             .map(controller)
             .collect()
     }
+}
+
+/// The alias of a PCI function that is a storage controller.
+fn storage(device: &Path) -> Option<String> {
+    let pci = function(device)?;
+    (pci.class >> 16 == STORAGE).then(|| text(device, "modalias"))?
+}
+
+/// What the devices on the way to a disk are called. (Bridges are the kernel's own.)
+fn aliases(way: &Path) -> Vec<String> {
+    let driven = way.ancestors().filter(|d| d.join("driver").exists());
+    let named = driven.filter_map(|device| text(device, "modalias"));
+    named.filter(|alias| !alias.contains("bc06sc")).collect()
 }
 
 /// A disk that hangs on no controller as far as /sys tells (NVMe with several paths is
@@ -222,6 +255,12 @@ impl Hardware {
         Ok(Self {
             controllers,
             attached: Attached::Internal,
+            way: Vec::new(),
+            others: text
+                .lines()
+                .map(|line| line.trim().to_owned())
+                .filter(|line| alias(line).is_some_and(|pci| pci.class >> 16 == STORAGE))
+                .collect(),
         })
     }
 }

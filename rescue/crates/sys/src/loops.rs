@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use crate::mount::Access;
+
 mod ioctl {
     use nix::{ioctl_none_bad, ioctl_write_ptr_bad};
 
@@ -17,9 +19,10 @@ mod ioctl {
     ioctl_write_ptr_bad!(configure, 0x4C0A, super::LoopConfig);
 }
 
-/// `LO_FLAGS_READ_ONLY` and `LO_FLAGS_AUTOCLEAR`: the device is given back
-/// when nobody uses it any more.
-const READ_ONLY_AUTOCLEAR: u32 = 1 | 4;
+/// `LO_FLAGS_READ_ONLY`.
+const READ_ONLY: u32 = 1;
+/// `LO_FLAGS_AUTOCLEAR`: the device is given back when nobody uses it any more.
+const AUTOCLEAR: u32 = 4;
 
 /// `struct loop_info64`.
 #[repr(C)]
@@ -51,22 +54,23 @@ struct LoopConfig {
 /// How often another process may take the free device before we do.
 const TRIES: usize = 16;
 
-/// Attaches the file `path` to a free loop device, read-only; that device.
+/// Attaches the file `path` to a free loop device; that device.
 /// Keep the open file until it is mounted: the device is given back when its
 /// last user is gone.
 ///
 /// # Errors
 /// The file's, or the kernel's: `ENOENT` without the loop module.
-pub fn attach(path: &Path) -> Result<(PathBuf, File)> {
-    let file = File::open(path)?;
+pub fn attach(path: &Path, access: Access) -> Result<(PathBuf, File)> {
+    let writes = access == Access::ReadWrite;
+    let file = OpenOptions::new().read(true).write(writes).open(path)?;
     let mut control = OpenOptions::new();
     let control = control.read(true).write(true).open("/dev/loop-control")?;
     for _ in 0..TRIES {
         // SAFETY: the request takes no argument; the descriptor is open.
         let number = unsafe { ioctl::get_free(control.as_raw_fd()) }?;
         let device = PathBuf::from(format!("/dev/loop{number}"));
-        let opened = File::open(&device)?;
-        let config = config(&file)?;
+        let opened = OpenOptions::new().read(true).write(writes).open(&device)?;
+        let config = config(&file, access)?;
         // SAFETY: `config` is a `struct loop_config` (see the test of its size)
         // that outlives the call; the kernel only reads it.
         match unsafe { ioctl::configure(opened.as_raw_fd(), &raw const config) } {
@@ -78,7 +82,11 @@ pub fn attach(path: &Path) -> Result<(PathBuf, File)> {
     Err(Error::from(Errno::EBUSY))
 }
 
-fn config(file: &File) -> Result<LoopConfig> {
+fn config(file: &File, access: Access) -> Result<LoopConfig> {
+    let read_only = match access {
+        Access::ReadOnly => READ_ONLY,
+        Access::ReadWrite => 0,
+    };
     let fd = u32::try_from(file.as_raw_fd()).map_err(Error::other)?;
     Ok(LoopConfig {
         fd,
@@ -92,7 +100,7 @@ fn config(file: &File) -> Result<LoopConfig> {
             number: 0,
             encrypt_type: 0,
             encrypt_key_size: 0,
-            flags: READ_ONLY_AUTOCLEAR,
+            flags: AUTOCLEAR | read_only,
             file_name: [0; 64],
             crypt_name: [0; 64],
             encrypt_key: [0; 32],

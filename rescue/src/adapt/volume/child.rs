@@ -23,7 +23,7 @@ use super::fuse::Owner;
 use super::program::{Mode, Ntfs, Places};
 use super::put::{self, Wanted};
 use super::wire::{self, Answer, Part, Task};
-use super::{FILES_MOST, NAMESPACE, VolumeError, fuse};
+use super::{FILES_MOST, NAMESPACE, VolumeError, fuse, kernel};
 
 /// Covered by a file system of our own, so that nothing is left anywhere.
 const ROOM: &str = "/run";
@@ -45,7 +45,10 @@ pub(crate) fn run() -> io::Result<()> {
     let asked = Asked(Mutex::new(socket.try_clone()?), task.size);
     let answer: Answer = match task.part {
         Part::Serve => serve(&task, &files, asked),
-        Part::Write => through_ntfs(&task, &files),
+        Part::Write => match &task.kernel {
+            Some(kind) => kernel::write(kind, Path::new(VOLUME), Path::new(FOLDER), &files),
+            None => through_ntfs(&task, &files),
+        },
     };
     socket.write_all(&[wire::ANSWER])?;
     wire::send(&mut socket, &answer)
@@ -67,6 +70,7 @@ fn receive_files(task: &Task, socket: &mut UnixStream) -> io::Result<Vec<Wanted>
         socket.read_exact(&mut bytes)?;
         files.push(Wanted {
             path: file.path.clone(),
+            after: file.after,
             bytes,
             create_folders: file.create_folders,
         });

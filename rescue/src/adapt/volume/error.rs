@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub enum VolumeError {
     /// It is something else, or damaged.
-    #[error("the volume is no NTFS that is understood")]
+    #[error("the volume has no file system that is understood here")]
     NotNtfs,
     /// Windows has not finished with it.
     #[error(

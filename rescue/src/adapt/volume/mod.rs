@@ -18,6 +18,7 @@
 mod child;
 mod error;
 mod fuse;
+mod kernel;
 mod overlay;
 mod program;
 mod put;
@@ -55,7 +56,9 @@ pub struct NewFile {
     /// `/Windows/System32/drivers/x.sys`, from the volume's root. What exists is
     /// found without regard to case; what is new is called as given.
     pub path: String,
-    /// All that is to be in it.
+    /// How many bytes stay that it has now; all of them, or none.
+    pub after: u64,
+    /// All that is to be in it, after these.
     pub bytes: Vec<u8>,
     /// Whether folders that are not there are made.
     pub create_folders: bool,
@@ -128,14 +131,14 @@ impl Editor {
         if total > FILES_MOST {
             return Err(VolumeError::TooMuch(FILES_MOST));
         }
-        let before = clean(volume)?;
+        let (before, kernel) = usable(volume)?;
         let overlay = Overlay::new(Arc::clone(volume), self.changes_most);
-        let answer = self.ask(&overlay, files);
+        let answer = self.ask(&overlay, kernel, files);
         if overlay.was_full() {
             return Err(VolumeError::TooMuch(self.changes_most as u64));
         }
         answer.map_err(VolumeError::plain)?;
-        clean(&overlay).map_err(|error| match error {
+        usable(&overlay).map_err(|error| match error {
             VolumeError::Unclean(why) => VolumeError::Damaged(why),
             other => VolumeError::Damaged(other.to_string()),
         })?;
@@ -144,13 +147,14 @@ impl Editor {
     }
 }
 
-/// Looks at the volume with eyes of our own: ntfs-3g does not mind the mark that
-/// Windows leaves where it wants to check.
-fn clean(volume: &dyn ReadAt) -> Result<FsMap, VolumeError> {
+/// Looks at the volume with eyes of our own, and who can write on it: ntfs-3g does
+/// not mind the mark that Windows leaves where it wants to check. (Linux replays
+/// the journal of its own file systems.)
+fn usable(volume: &dyn ReadAt) -> Result<(FsMap, Option<&'static str>), VolumeError> {
     let map = fsmap::map(volume);
     let map = map.map_err(|e| VolumeError::Failed(format!("reading the volume: {e}")))?;
     match (map.kind, map.consistency) {
-        (FsKind::Ntfs, Consistency::Clean) => Ok(map),
+        (FsKind::Ntfs, Consistency::Clean) => Ok((map, None)),
         (FsKind::Ntfs, _) => {
             let notes = map.notes.join(" ");
             // (What a capture does about it is no matter here, nor its advice.)
@@ -160,6 +164,7 @@ fn clean(volume: &dyn ReadAt) -> Result<FsMap, VolumeError> {
             let why = why.split(';').next().unwrap_or(why);
             Err(VolumeError::Unclean(why.to_owned()))
         }
+        (FsKind::Ext2 | FsKind::Ext3 | FsKind::Ext4, _) => Ok((map, Some("ext4"))),
         _ => Err(VolumeError::NotNtfs),
     }
 }

@@ -19,6 +19,8 @@ const PIECE: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) path: String,
+    /// Of the kernel's file systems only: what is there stays, when it is so long.
+    pub(super) after: u64,
     pub(super) bytes: Vec<u8>,
     pub(super) create_folders: bool,
 }
@@ -223,6 +225,7 @@ mod tests {
         fs::write(&file, [1; 5000]).unwrap();
         let mut wanted = Wanted {
             path: "/WINDOWS/SOME.SYS".into(),
+            after: 0,
             bytes: vec![2; 70],
             create_folders: false,
         };

@@ -20,11 +20,13 @@ const ENDING: Duration = Duration::from_secs(2);
 const GONE: Duration = Duration::from_secs(10);
 
 impl Editor {
-    /// Has another process write on `overlay`.
-    pub(super) fn ask(&self, overlay: &Overlay, files: &[NewFile]) -> Answer {
+    /// Has another process write on `overlay`, whose file system the kernel calls
+    /// `kernel` when it shall write it.
+    pub(super) fn ask(&self, overlay: &Overlay, kernel: Option<&str>, files: &[NewFile]) -> Answer {
         let until = Instant::now() + self.time;
         let apart = !sys::process::is_root();
-        let task = self.task(overlay, files, apart)?;
+        let mut task = self.task(overlay, files, apart)?;
+        task.kernel = kernel.map(str::to_owned);
         let pair = UnixStream::pair();
         let (ours, theirs) = pair.map_err(|e| VolumeError::failed("making a socket", &e))?;
         let pair = UnixStream::pair();
@@ -47,12 +49,14 @@ impl Editor {
         let namespace = namespace.map_err(|e| VolumeError::failed("reading /proc", &e))?;
         let announced = files.iter().map(|file| Announced {
             path: file.path.clone(),
+            after: file.after,
             len: file.bytes.len() as u64,
             create_folders: file.create_folders,
         });
         Ok(Task {
             part: Part::Serve,
             size: overlay.size(),
+            kernel: None,
             program: self.ntfs_3g.clone().into_os_string(),
             namespace: namespace.into_os_string(),
             apart,

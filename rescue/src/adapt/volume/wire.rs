@@ -42,6 +42,8 @@ pub(super) struct Task {
     pub(super) part: Part,
     /// Bytes of the volume.
     pub(super) size: u64,
+    /// The kernel's name of the file system that it is to write itself; else ntfs-3g does.
+    pub(super) kernel: Option<String>,
     /// The `ntfs-3g` to use.
     pub(super) program: OsString,
     /// The asker's mount namespace, as the kernel names it.
@@ -56,6 +58,7 @@ pub(super) struct Task {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Announced {
     pub(super) path: String,
+    pub(super) after: u64,
     pub(super) len: u64,
     pub(super) create_folders: bool,
 }

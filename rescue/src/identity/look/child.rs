@@ -33,9 +33,14 @@ pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
     let device = Asked(Mutex::new(socket.try_clone()?), size(&task.place));
     let answer = match &task.job {
         Job::Identity(key) => serde_json::to_vec(&look(&task.place, key, device))?,
-        Job::Adapt(hardware, drivers) => {
-            let answer: Answer<Adaptation> =
-                adapt::plan_volume(&device, hardware, drivers.as_ref());
+        Job::Windows(hardware, drivers) => {
+            let answer: Answer<Adaptation> = adapt::plan_ntfs(&device, hardware, drivers.as_ref());
+            serde_json::to_vec(&answer)?
+        }
+        Job::Linux(hardware, names) => {
+            let answer: Answer<Adaptation> = Ext::open(Arc::new(device))
+                .map_err(|e| e.to_string())
+                .and_then(|files| adapt::plan_linux(&files, hardware, names));
             serde_json::to_vec(&answer)?
         }
     };

@@ -131,18 +131,24 @@ impl Search<'_> {
         self.identity(At::Partition { size, kind }, key, partition)
     }
 
-    /// What the Windows on `partition`, an NTFS volume, needs on this hardware.
+    /// What the system on `partition`, a file system of this `kind`, needs on this
+    /// hardware; `names` are those of the disk's partitions.
     pub(crate) fn adaptation(
         &self,
         partition: &dyn ReadAt,
+        kind: Kind,
         hardware: &Hardware,
         drivers: Option<&Listing>,
+        names: &[(u32, String)],
     ) -> Answer<Adaptation> {
         let place = At::Partition {
             size: partition.size(),
-            kind: Kind::Ntfs,
+            kind,
         };
-        let job = Job::Adapt(hardware.clone(), drivers.cloned());
+        let job = match kind {
+            Kind::Ntfs => Job::Windows(hardware.clone(), drivers.cloned()),
+            Kind::Ext => Job::Linux(hardware.clone(), names.to_vec()),
+        };
         let found: Answer<Adaptation> = self.ask(Task { job, place }, partition);
         found
             .map(|told| told.in_words(plain))

@@ -41,8 +41,10 @@ pub(super) struct Task {
 pub(super) enum Job {
     /// Who the system is ([`Looked`]); the hashes depend on this.
     Identity(IdentityKey),
-    /// What it needs on this hardware ([`Adaptation`](crate::adapt::Adaptation)).
-    Adapt(Hardware, Option<Listing>),
+    /// What a Windows needs on this hardware ([`Adaptation`](crate::adapt::Adaptation)).
+    Windows(Hardware, Option<Listing>),
+    /// What a Linux needs; and what the disk's partitions are called.
+    Linux(Hardware, Vec<(u32, String)>),
 }
 
 /// Where.

@@ -4,7 +4,7 @@
 //! the medium (docs/MEDIUM.md); here they are only looked up and loaded.
 
 mod absent;
-mod glob;
+pub(crate) mod glob;
 mod loader;
 
 use std::collections::HashMap;

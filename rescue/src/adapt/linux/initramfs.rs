@@ -1,0 +1,237 @@
+//! The initramfs of a restored system, made to know the controller that its disk
+//! hangs on now: an archive with the kernel's own modules is appended to it. The
+//! kernel unpacks archives that follow each other
+//! (`Documentation/driver-api/early-userspace/buffer-format.rst`), and what
+//! comes later replaces what came before, so neither the system's own tools nor
+//! its compression are needed.
+//!
+//! udev in the initramfs loads modules by the lists that `depmod` makes. A
+//! host-only initramfs has them for its own few modules; the archive brings
+//! those of the whole kernel.
+
+use super::archive::Archive;
+use super::contents;
+use super::index::{self, Index, name_of};
+use super::{ALWAYS, Failed};
+use crate::files::Files;
+use crate::inventory::Hardware;
+
+/// No module's file is larger than this many bytes.
+const MODULE: u64 = 64 << 20;
+/// Bytes of everything that is appended at most.
+const MOST: usize = 192 << 20;
+/// How LZ4's old format begins, the one that kernels read: it has no end mark,
+/// and kernels before 5.9 do not find what follows.
+const LZ4: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
+
+/// What a kernel needs for a machine.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Supplement {
+    /// Names of what drives the way to the disk, as the kernel calls them.
+    pub(super) drivers: Vec<String>,
+    /// Devices on the way to the disk that nothing of this kernel drives.
+    pub(super) missing: Vec<String>,
+    /// The archive; empty when all is built into the kernel or in the initramfs.
+    pub(super) archive: Vec<u8>,
+}
+
+/// For the kernel whose modules are in `folder` ("/lib/modules/6.1.0-1-amd64") and
+/// which has this `initramfs`.
+pub(super) fn supplement(
+    files: &dyn Files,
+    folder: &str,
+    initramfs: &[u8],
+    hardware: &Hardware,
+) -> Result<Option<Supplement>, Failed> {
+    let Some(index) = Index::read(files, folder)? else {
+        return Ok(None);
+    };
+    let mut found = Supplement::default();
+    let mut names: Vec<&str> = Vec::new();
+    for device in &hardware.way {
+        let (drivers, builtin) = index.drivers(device);
+        if drivers.is_empty() && !builtin {
+            found.missing.push(device.clone());
+        }
+        names.extend(drivers);
+    }
+    for device in &hardware.others {
+        names.extend(index.drivers(device).0);
+    }
+    names.extend(ALWAYS.into_iter().filter(|name| index.has(name)));
+    names.sort_unstable();
+    names.dedup();
+    found.drivers = names.iter().map(|name| (*name).to_owned()).collect();
+    let paths = index.closure(names);
+    let there = contents::modules(initramfs).unwrap_or_default();
+    let is_there = |path: &&str| name_of(path).is_some_and(|name| there.contains(&name));
+    if !paths.iter().all(is_there) {
+        found.archive = archive(files, folder, &paths)?;
+    }
+    Ok(Some(found))
+}
+
+fn archive<'p>(
+    files: &dyn Files,
+    folder: &str,
+    paths: impl IntoIterator<Item = &'p &'p str>,
+) -> Result<Vec<u8>, Failed> {
+    let mut archive = Archive::default();
+    let mut total = 0usize;
+    let below = folder.trim_start_matches('/');
+    let below = below.strip_prefix("usr/").unwrap_or(below);
+    let mut add = |name: &str, bytes: &[u8]| {
+        total = total.saturating_add(bytes.len());
+        if total > MOST {
+            return Err(Failed::TooMuch(MOST));
+        }
+        // "lib" is a folder in some initramfs, and a link in others.
+        archive.file(&format!("{below}/{name}"), 1, bytes);
+        Ok(())
+    };
+    for path in paths {
+        let whole = format!("{folder}/{path}");
+        let bytes = files.read(&whole, MODULE)?;
+        add(path, &bytes.ok_or(Failed::NoModule(whole))?)?;
+    }
+    for (name, bytes) in index::lists(files, folder)? {
+        add(&name, &bytes)?;
+    }
+    Ok(archive.finish())
+}
+
+/// What is to stand after how many bytes of `initramfs`, so that `archive` is found
+/// there; `None` when it is empty or there already.
+pub(super) fn appended(initramfs: &[u8], archive: &[u8]) -> Result<Option<(u64, Vec<u8>)>, Failed> {
+    // (Of an initramfs that cannot be looked into, this much is known.)
+    if archive.is_empty() || initramfs.ends_with(archive) {
+        return Ok(None);
+    }
+    if initramfs.starts_with(&LZ4) {
+        return Err(Failed::Lz4);
+    }
+    // An archive that is not compressed begins at a multiple of four bytes.
+    let gap = initramfs.len().next_multiple_of(4) - initramfs.len();
+    let mut bytes = vec![0; gap];
+    bytes.extend(archive);
+    Ok(Some((initramfs.len() as u64, bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::files::Folder;
+
+    const FOLDER: &str = "/lib/modules/6.1";
+
+    /// A kernel with NVMe and virtio disks as modules, AHCI built in.
+    fn system(root: &Path) -> Folder {
+        let modules = root.join("usr/lib/modules/6.1");
+        fs::create_dir_all(modules.join("kernel/drivers")).unwrap();
+        std::os::unix::fs::symlink("usr/lib", root.join("lib")).unwrap();
+        for name in ["nvme.ko.xz", "nvme-core.ko.xz", "virtio_blk.ko.xz"] {
+            fs::write(modules.join("kernel/drivers").join(name), name).unwrap();
+        }
+        let dep = "kernel/drivers/nvme.ko.xz: kernel/drivers/nvme-core.ko.xz\n\
+                   kernel/drivers/nvme-core.ko.xz:\nkernel/drivers/virtio_blk.ko.xz:\n\
+                   kernel/drivers/gone.ko.xz:\n";
+        let alias = "# Aliases\nalias pci:v*d*sv*sd*bc01sc08i02* nvme\n\
+                     alias virtio:d00000002v* virtio_blk\nalias pci:v00009999d* gone\n";
+        for (name, text) in [
+            ("modules.dep", dep),
+            ("modules.alias", alias),
+            ("modules.dep.bin", "binary"),
+            ("modules.softdep", "softdep nvme pre: virtio-blk\n"),
+            (
+                "modules.builtin.modinfo",
+                "ahci.alias=pci:v*d*sv*sd*bc01sc06i01*\0ahci.license=GPL\0",
+            ),
+        ] {
+            fs::write(modules.join(name), text).unwrap();
+        }
+        Folder::open(root).unwrap()
+    }
+
+    fn hardware(way: &[&str]) -> Hardware {
+        Hardware {
+            way: way.iter().map(|alias| (*alias).to_owned()).collect(),
+            ..Hardware::default()
+        }
+    }
+
+    const NVME: &str = "pci:v0000144Dd0000A808sv0000144Dsd0000A801bc01sc08i02";
+    const AHCI: &str = "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01";
+
+    #[test]
+    fn a_driver_comes_with_what_it_needs_and_the_lists() {
+        let root = tempfile::tempdir().unwrap();
+        let files = system(root.path());
+        let found = supplement(&files, FOLDER, b"?", &hardware(&[NVME]))
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (found.drivers, found.missing),
+            (vec!["nvme".to_owned()], vec![])
+        );
+        let text = String::from_utf8(found.archive).unwrap();
+        for name in [
+            "kernel/drivers/nvme.ko.xz",
+            "kernel/drivers/nvme-core.ko.xz",
+            // (It should be loaded first.)
+            "kernel/drivers/virtio_blk.ko.xz",
+            "modules.dep.bin",
+            "modules.alias",
+        ] {
+            assert!(
+                text.contains(&format!("lib/modules/6.1/{name}\0")),
+                "{name}"
+            );
+        }
+        // Once it is there, it need not come again.
+        let again = supplement(&files, FOLDER, text.as_bytes(), &hardware(&[NVME]));
+        assert!(again.unwrap().unwrap().archive.is_empty());
+        assert!(!text.contains("usr/lib") && !text.contains("modules.builtin.bin"));
+    }
+
+    #[test]
+    fn what_is_built_in_needs_nothing_and_what_nobody_drives_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let files = system(root.path());
+        let found = supplement(&files, FOLDER, b"?", &hardware(&[AHCI]))
+            .unwrap()
+            .unwrap();
+        assert_eq!(found, Supplement::default());
+        let found = supplement(&files, FOLDER, b"?", &hardware(&["pci:v1"]))
+            .unwrap()
+            .unwrap();
+        assert_eq!(found.missing, ["pci:v1"]);
+        let error = supplement(&files, FOLDER, b"?", &hardware(&["pci:v00009999d0"])).unwrap_err();
+        assert!(error.to_string().contains("gone.ko.xz"), "{error}");
+        assert!(
+            supplement(&files, "/lib/modules/5", b"", &hardware(&[]))
+                .unwrap()
+                .is_none()
+        );
+        // An old kernel does not tell what is built in.
+        fs::remove_file(root.path().join("lib/modules/6.1/modules.builtin.modinfo")).unwrap();
+        let found = supplement(&files, FOLDER, b"?", &hardware(&["pci:v1"]))
+            .unwrap()
+            .unwrap();
+        assert_eq!(found.missing, [] as [String; 0]);
+    }
+
+    #[test]
+    fn an_archive_is_appended_once() {
+        let (after, bytes) = appended(b"12345", b"070701").unwrap().unwrap();
+        assert_eq!(
+            (after, &bytes[..]),
+            (5, &b"\0\0\0\x30\x37\x30\x37\x30\x31"[..])
+        );
+        assert_eq!(appended(b"12345\0\0\x30\x37", b"\x30\x37").unwrap(), None);
+        assert_eq!(appended(b"12345", b"").unwrap(), None);
+        assert!(appended(&LZ4, b"070701").is_err());
+    }
+}
