@@ -8,6 +8,7 @@
 mod bring;
 mod drivers;
 mod linux;
+pub mod fat;
 mod patch;
 pub mod volume;
 mod windows;
