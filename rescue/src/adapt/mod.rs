@@ -7,9 +7,11 @@
 
 mod bring;
 mod drivers;
-mod linux;
 pub mod fat;
+mod in_place;
+mod linux;
 mod patch;
+mod starts;
 pub mod volume;
 mod windows;
 
@@ -23,9 +25,11 @@ use serde::{Deserialize, Serialize};
 pub use drivers::Drivers;
 pub(crate) use drivers::{Copy, Listing};
 pub use patch::{Patch, patches};
+pub(crate) use starts::{Around, plan_volume as plan_starts};
 use volume::{NewFile, Overlay};
 
 use crate::files::Files;
+use crate::identity::look::Kind;
 use crate::identity::{self, Looker, Place};
 use crate::inventory::Hardware;
 
@@ -74,6 +78,17 @@ impl Adaptation {
             texts.iter_mut().for_each(|text| *text = plain(text));
         }
         self
+    }
+
+    /// Takes what `other` says of the same volume.
+    fn take(&mut self, other: Self) {
+        self.lines.extend(other.lines);
+        self.edits.extend(other.edits);
+        self.warnings.extend(other.warnings);
+        self.refusals.extend(other.refusals);
+        self.patches.extend(other.patches);
+        self.copies.extend(other.copies);
+        self.grown.extend(other.grown);
     }
 
     /// Takes what `other` says of the system `title` on the part `place` of the disk.
@@ -126,6 +141,12 @@ pub fn plan(
         ..Adaptation::default()
     };
     let search = looker.search();
+    let starts = starts::Starts {
+        search: &search,
+        source,
+        manifest,
+        disk,
+    };
     let names = linux::names(disk);
     for place in Place::of(disk) {
         let Some(window) = Window::new(Arc::clone(source), place.start, place.len) else {
@@ -135,6 +156,12 @@ pub fn plan(
         let title = title(system, place.partition);
         let listing = drivers.map(|drivers| &drivers.listing);
         let found = search.adaptation(&window, place.kind, hardware, listing, &names);
+        let found = found.map(|mut found| {
+            if place.kind == Kind::Ntfs {
+                found.take(starts.on_ntfs(&place));
+            }
+            found
+        });
         let unknown = |why| format!("{title}: what it needs on this hardware is not known: {why}");
         let known = system.is_some_and(|system| system.family == identity::WINDOWS);
         match found.map(|found| with_files(window, drivers, found)) {
@@ -147,6 +174,7 @@ pub fn plan(
             )),
         }
     }
+    starts.on_fat(&mut all);
     all
 }
 

@@ -12,13 +12,14 @@ use ::windows::adapt::{self, Bus, Controller, Machine, Plan, Refusal};
 use ::windows::drivers::{Device, PciDevice};
 use ::windows::ids::IdMap;
 use ::windows::inject;
-use disk::{Extent, ReadAt};
+use disk::ReadAt;
 use fsmap::{NtfsFile, NtfsFiles, Unreadable};
 use hive::{FileTime, Hive, Replayed};
 use uuid::Uuid;
 
 use super::bring::Brought;
-use super::{Adaptation, Grown, Listing, Patch, patches};
+use super::in_place::{BLOCK, replace};
+use super::{Adaptation, Listing, Patch};
 use crate::inventory::{Attached, ControllerId, Hardware};
 
 pub(super) const SYSTEM: &str = "/Windows/System32/config/SYSTEM";
@@ -26,8 +27,6 @@ pub(super) const SYSTEM: &str = "/Windows/System32/config/SYSTEM";
 const HIVE: u64 = 512 << 20;
 /// No folder of drivers has more entries than this.
 const DRIVERS: usize = 20_000;
-/// What is compared, and changed, at once.
-const BLOCK: usize = 4096;
 
 /// Why nothing could be planned, in words.
 #[derive(Debug, thiserror::Error)]
@@ -210,7 +209,7 @@ impl<'v> Windows<'v> {
         adapt::apply(plan, &mut edit, true)?;
         let after = edit.finish()?;
         adapt::verify(&before, &Hive::open(after.clone(), &[])?.0, plan)?;
-        self.replace(told, self.system, SYSTEM, &after)
+        replace(&self.files, told, self.system, SYSTEM, &after)
     }
 
     /// A Windows that sleeps must not wake up: what it remembers is of another machine,
@@ -247,44 +246,6 @@ impl<'v> Windows<'v> {
             let text = "It was hibernated, or shut down with Fast Startup: what it had open is \
                         dropped, and it starts anew.";
             told.warnings.push(text.to_owned());
-        }
-        Ok(())
-    }
-
-    /// Replaces the first bytes of a file by `new`, where they are.
-    fn replace(
-        &self,
-        told: &mut Adaptation,
-        file: NtfsFile,
-        path: &str,
-        new: &[u8],
-    ) -> Result<(), Failed> {
-        let failed = |source| Failed::File {
-            path: path.to_owned(),
-            source,
-        };
-        let Some(places) = self.files.places(file).map_err(failed)? else {
-            return Err(Failed::NotInPlace {
-                path: path.to_owned(),
-            });
-        };
-        let has = places.iter().fold(0u64, |sum, p| sum.saturating_add(p.len));
-        let needs = new.len() as u64;
-        if needs > has {
-            told.grown.push(Grown {
-                after: 0,
-                path: path.to_owned(),
-                bytes: new.to_vec(),
-            });
-            return Ok(());
-        }
-        let mut rest = new;
-        for Extent { start, len } in places {
-            let here = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len());
-            let (part, after) = rest.split_at(here);
-            let before = self.files.bytes(start, here).map_err(failed)?;
-            told.patches.extend(patches(start, &before, part, BLOCK));
-            rest = after;
         }
         Ok(())
     }

@@ -17,11 +17,13 @@ mod edit;
 mod fill;
 mod hives;
 mod layout;
+mod start;
 mod tree;
 
 pub use check::{Asked, check};
 pub use edit::{list, read, replace, replace_on_esp, windows_start};
 pub use hives::fixture;
+pub use start::{check_start, make_asleep};
 
 use anyhow::{Context, Result};
 use std::fs::File;

@@ -143,4 +143,4 @@ pub fn edit(volume: &Arc<dyn ReadAt>, files: &[NewFile]) -> Result<Vec<Patch>, F
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

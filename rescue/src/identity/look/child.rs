@@ -43,6 +43,14 @@ pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
                 .and_then(|files| adapt::plan_linux(&files, hardware, names));
             serde_json::to_vec(&answer)?
         }
+        Job::Starts(around) => {
+            let kind = match &task.place {
+                At::Partition { kind, .. } => *kind,
+                At::Folder(_) => return Err(ErrorKind::InvalidData.into()),
+            };
+            let answer: Answer<Adaptation> = adapt::plan_starts(Arc::new(device), kind, around);
+            serde_json::to_vec(&answer)?
+        }
     };
     socket.write_all(&[wire::ANSWER])?;
     wire::send(&mut socket, &answer, wire::ANSWER_MOST)
@@ -67,6 +75,7 @@ fn look(place: &At, key: &IdentityKey, device: Asked) -> Answer<Looked> {
                 Ok(system.map(Looked::from).unwrap_or_default())
             }),
             Kind::Ntfs => Ntfs::open(Arc::new(device)).map(|files| on_ntfs(&files, key)),
+            Kind::Fat => Ok(Looked::default()),
         },
     };
     looked.map_err(|e| e.to_string())

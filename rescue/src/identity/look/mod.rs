@@ -8,6 +8,7 @@
 //! However badly it ends, the outcome is a sentence here.
 
 mod child;
+mod starts;
 mod wire;
 
 use std::ffi::OsString;
@@ -45,6 +46,8 @@ pub(crate) enum Kind {
     /// ext2, ext3, ext4.
     Ext,
     Ntfs,
+    /// FAT12, FAT16, FAT32.
+    Fat,
 }
 
 /// How the process that looks is started.
@@ -146,7 +149,7 @@ impl Search<'_> {
             kind,
         };
         let job = match kind {
-            Kind::Ntfs => Job::Windows(hardware.clone(), drivers.cloned()),
+            Kind::Ntfs | Kind::Fat => Job::Windows(hardware.clone(), drivers.cloned()),
             Kind::Ext => Job::Linux(hardware.clone(), names.to_vec()),
         };
         let found: Answer<Adaptation> = self.ask(Task { job, place }, partition);

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use crate::deadline::array;
 
-use crate::adapt::Listing;
+use crate::adapt::{Around, Listing};
 use crate::inventory::Hardware;
 
 pub(super) const READ: u8 = b'r';
@@ -45,6 +45,8 @@ pub(super) enum Job {
     Windows(Hardware, Option<Listing>),
     /// What a Linux needs; and what the disk's partitions are called.
     Linux(Hardware, Vec<(u32, String)>),
+    /// What Windows starts from there, also an [`Adaptation`](crate::adapt::Adaptation).
+    Starts(Around),
 }
 
 /// Where.

@@ -1,0 +1,257 @@
+//! What a Windows starts from: boot stores, the loader of the EFI system partition,
+//! and what a BIOS needs before it.
+//!
+//! As of the rest of a system, another process looks at a volume and says what is to
+//! change ([`plan_volume`]).
+
+mod around;
+mod bios;
+mod fallback;
+mod store;
+
+use std::sync::Arc;
+
+use disk::{ReadAt, Window};
+use fsmap::NtfsFiles;
+use hive::Hive;
+use image::{DiskImage, Manifest, Region};
+
+pub(crate) use around::Around;
+use fallback::Fallback;
+use store::Found;
+
+use super::fat::{self, Fat, FatError};
+use super::in_place::replace;
+use super::volume::NewFile;
+use super::{Adaptation, title};
+use crate::identity::Place;
+use crate::identity::look::{Kind, Search};
+
+/// Where UEFI has it.
+const UEFI: &str = "/EFI/Microsoft/Boot/BCD";
+/// Where a BIOS has it.
+const BIOS: &str = "/Boot/BCD";
+/// No store, and none of its logs, has more bytes.
+const STORE: u64 = 64 << 20;
+/// What is before this byte of a disk is written at the very end.
+const HEAD: u64 = 1 << 20;
+
+/// The partitions of a disk that are looked at.
+pub(super) struct Starts<'s> {
+    pub(super) search: &'s Search<'s>,
+    pub(super) source: &'s Arc<dyn ReadAt>,
+    pub(super) manifest: &'s Manifest,
+    pub(super) disk: &'s DiskImage,
+}
+
+impl Starts<'_> {
+    /// What is to change on an NTFS volume.
+    pub(super) fn on_ntfs(&self, place: &Place) -> Adaptation {
+        self.on(place)
+    }
+
+    /// What is to change on FAT volumes goes into `all`.
+    pub(super) fn on_fat(&self, all: &mut Adaptation) {
+        for place in self.disk.regions.iter().filter_map(fat_place) {
+            let mut found = self.on(&place);
+            if place.start < HEAD && !found.patches.is_empty() {
+                let text = "it begins in the first MiB of the disk, which is written at the very \
+                            end: nothing of what Windows starts from is changed on it";
+                found = Adaptation {
+                    warnings: vec![text.to_owned()],
+                    ..Adaptation::default()
+                };
+            }
+            all.add(&title(None, place.partition), place, found);
+        }
+    }
+
+    fn on(&self, place: &Place) -> Adaptation {
+        let Some(window) = Window::new(Arc::clone(self.source), place.start, place.len) else {
+            return Adaptation::default();
+        };
+        let around = Around::of(self.manifest, self.disk, self.source, place);
+        let found = self.search.starts(&window, place.kind, &around);
+        let told = |why| match place.kind == Kind::Fat && !around.is_esp {
+            // Whatever it is, Windows need not start from it.
+            true => Vec::new(),
+            false => vec![format!("what Windows starts from is not known: {why}")],
+        };
+        found.unwrap_or_else(|why| Adaptation {
+            warnings: told(why),
+            ..Adaptation::default()
+        })
+    }
+}
+
+fn fat_place(region: &Region) -> Option<Place> {
+    let kind = region.fs.as_ref()?.kind.as_str();
+    let is_fat = ["fat12", "fat16", "fat32"].contains(&kind);
+    is_fat.then(|| Place {
+        partition: region.partition().map_or(0, |p| p.number),
+        start: region.start,
+        len: region.len,
+        kind: Kind::Fat,
+    })
+}
+
+/// What is to change on a volume; patches count from its beginning.
+pub(crate) fn plan_volume(
+    volume: Arc<dyn ReadAt>,
+    kind: Kind,
+    around: &Around,
+) -> Result<Adaptation, String> {
+    match kind {
+        Kind::Ext => Ok(Adaptation::default()),
+        Kind::Ntfs => on_ntfs(&*volume, around),
+        Kind::Fat => on_fat(&volume, around).map_err(|e| e.to_string()),
+    }
+}
+
+fn on_ntfs(volume: &dyn ReadAt, around: &Around) -> Result<Adaptation, String> {
+    let mut told = Adaptation::default();
+    let text = |e: fsmap::Unreadable| e.to_string();
+    let files = NtfsFiles::open(volume).map_err(text)?;
+    let read = |path: &str| match files.find(path)? {
+        Some(file) if !file.is_folder => files.read(file, STORE).map(Some),
+        _ => Ok(None),
+    };
+    let Some(store) = open(BIOS, read).map_err(text)? else {
+        return Ok(told);
+    };
+    if let Some(bios) = &around.bios {
+        bios::check(bios, around.here.1, volume, &mut told);
+    }
+    let changed = changed(store, around, &mut told);
+    if let (Some(new), Some(file)) = (changed, files.find(BIOS).map_err(text)?)
+        && let Err(why) = replace(&files, &mut told, file, BIOS, &new)
+    {
+        unchanged(BIOS, &why, &mut told);
+    }
+    Ok(told)
+}
+
+fn on_fat(volume: &Arc<dyn ReadAt>, around: &Around) -> Result<Adaptation, FatError> {
+    let mut told = Adaptation::default();
+    let fat = Fat::open(volume)?;
+    let mut files = Vec::new();
+    for path in [UEFI, BIOS] {
+        if let Some(store) = open(path, |path| fat.read(path, STORE))? {
+            files.extend(changed(store, around, &mut told).map(|bytes| NewFile {
+                after: 0,
+                path: path.to_owned(),
+                bytes,
+                create_folders: false,
+            }));
+        }
+    }
+    if let (Some(store), Err(why)) = (files.first(), put(volume, &files, &mut told)) {
+        unchanged(&store.path, &why, &mut told);
+        files.clear();
+    }
+    if around.is_esp {
+        fall_back(volume, &fat, files, &mut told)?;
+    }
+    Ok(told)
+}
+
+/// The store at `path` with its logs replayed, if `read` finds it.
+fn open<E>(
+    path: &'static str,
+    read: impl Fn(&str) -> Result<Option<Vec<u8>>, E>,
+) -> Result<Option<Opened>, E> {
+    let Some(primary) = read(path)? else {
+        return Ok(None);
+    };
+    let mut logs = Vec::new();
+    for ending in ["LOG1", "LOG2", "LOG"] {
+        // (A log that cannot be read is as good as none.)
+        let log = read(&format!("{path}.{ending}")).ok().flatten();
+        logs.extend(log.filter(|log| !log.is_empty()));
+    }
+    let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
+    let hive = Hive::open(primary, &logs).map(|(hive, _)| hive);
+    Ok(Some(Opened { path, hive }))
+}
+
+/// A file that should be a boot store.
+struct Opened {
+    path: &'static str,
+    hive: hive::Result<Hive>,
+}
+
+/// The new bytes of a store.
+fn changed(opened: Opened, around: &Around, told: &mut Adaptation) -> Option<Vec<u8>> {
+    let path = opened.path;
+    let hive = opened.hive.map_err(store::Failed::from);
+    let mut more = Adaptation::default();
+    let planned = hive.and_then(|hive| store::plan(&Found { path, hive }, around, &mut more));
+    match planned {
+        Ok(new) => {
+            told.take(more);
+            new
+        }
+        Err(why) => {
+            unchanged(path, &why, told);
+            None
+        }
+    }
+}
+
+fn unchanged(path: &str, why: &dyn std::fmt::Display, told: &mut Adaptation) {
+    let text = format!(
+        "Its boot store ({path}) stays as it was captured: {why}. Should Windows wake up instead \
+         of starting, switch the machine off and have it start anew"
+    );
+    let (line, edit) = (format!("({path})"), format!("] of {path}:"));
+    told.lines.retain(|text| !text.contains(&line));
+    told.edits.retain(|text| !text.contains(&edit));
+    told.warnings.push(text);
+}
+
+fn put(volume: &Arc<dyn ReadAt>, files: &[NewFile], told: &mut Adaptation) -> Result<(), FatError> {
+    told.patches = fat::edit(volume, files)?;
+    Ok(())
+}
+
+/// Puts Windows' loader where firmware without an entry looks, with what else is
+/// written.
+fn fall_back(
+    volume: &Arc<dyn ReadAt>,
+    fat: &Fat,
+    mut files: Vec<NewFile>,
+    told: &mut Adaptation,
+) -> Result<(), FatError> {
+    let file = match fallback::look(fat)? {
+        Fallback::Good => return Ok(()),
+        Fallback::NoProgram => {
+            told.warnings.push(format!(
+                "{} is no program that a known processor starts: the image may be damaged",
+                fallback::LOADER
+            ));
+            return Ok(());
+        }
+        Fallback::Missing(file) => file,
+    };
+    let path = file.path.clone();
+    files.push(file);
+    match put(volume, &files, told) {
+        Ok(()) => {
+            told.edits.push(format!(
+                "write {path}: firmware that has no entry for Windows starts it"
+            ));
+            told.lines.push(format!(
+                "Windows' loader is put where firmware without an entry for it looks ({path})."
+            ));
+        }
+        Err(why) => told.warnings.push(format!(
+            "Windows' loader could not be put where firmware without an entry for it looks \
+             ({path}): {why}. Such a machine needs an entry for {} in its setup",
+            fallback::LOADER
+        )),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
