@@ -4,124 +4,17 @@
 
 use anyhow::{Context, Result, ensure};
 use qemu::{Bus, Disk, Firmware as Starts, Machine, Nic, NicModel};
-use serde_json::Value;
-use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-use tests::phony::{Asked, Firmware, check, make};
-use tests::rescue::{Run, code, rescue};
-use tests::{Unattended, Web, blank_disk, scratch};
+use tests::phony::{Asked, Captured, Firmware, NVME, check, fact, judge, keys, strings};
+use tests::rescue::{code, rescue};
+use tests::{Unattended, Web};
 
-const NVME: &str = "pci:v0000144Dd0000A808sv0000144Dsd0000A801bc01sc08i02";
 const MEGASAS: &str = "pci:v00001000d0000005Dsv00001028sd00001F49bc01sc04i00";
 /// virtio-scsi's.
 const VIOSCSI: &str = "pci:v00001AF4d00001048sv00001AF4sd00001100bc01sc00i00";
 /// VMware's, for which no Windows has a driver of its own.
 const PVSCSI: &str = "pci:v000015ADd000007C0sv000015ADsd000007C0bc01sc07i00";
-
-/// A captured phony disk.
-struct Captured {
-    folder: TempDir,
-    disk: PathBuf,
-    repository: PathBuf,
-    size: u64,
-}
-
-impl Captured {
-    fn new(firmware: Firmware, hibernated: bool) -> Result<Self> {
-        let folder = scratch()?;
-        let disk = folder.path().join("before.raw");
-        make(&disk, firmware, hibernated)?;
-        let repository = folder.path().join("repository");
-        let words: [&OsStr; 6] = [
-            "capture".as_ref(),
-            disk.as_os_str(),
-            "--to".as_ref(),
-            repository.as_os_str(),
-            "--name".as_ref(),
-            "office".as_ref(),
-        ];
-        rescue(&words)?.succeeded()?;
-        let size = fs::metadata(&disk)?.len();
-        Ok(Self {
-            folder,
-            disk,
-            repository,
-            size,
-        })
-    }
-
-    fn target(&self) -> Result<PathBuf> {
-        let target = self.folder.path().join("after.raw");
-        blank_disk(&target, self.size)?;
-        Ok(target)
-    }
-
-    /// Restores onto `target` for a machine with one controller.
-    fn restore(&self, target: &Path, controller: &str, more: &[&str]) -> Result<Run> {
-        let list = self.folder.path().join("hardware");
-        fs::write(&list, format!("{controller}\n"))?;
-        let mut words: Vec<&OsStr> = vec![
-            "restore".as_ref(),
-            "office".as_ref(),
-            "--from".as_ref(),
-            self.repository.as_os_str(),
-            "--to".as_ref(),
-            target.as_os_str(),
-            "--hardware".as_ref(),
-            list.as_os_str(),
-            "--yes".as_ref(),
-        ];
-        words.extend(more.iter().map(OsStr::new));
-        rescue(&words)
-    }
-}
-
-/// The fact `name` of those lines.
-fn fact(lines: &[Value], name: &str) -> Result<Value> {
-    let found = lines.iter().find(|line| line["name"] == name);
-    let found = found.with_context(|| format!("no fact {name}: {lines:?}"))?;
-    Ok(found["value"].clone())
-}
-
-fn strings(value: &Value) -> Vec<String> {
-    let all = value.as_array().cloned().unwrap_or_default();
-    all.iter()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
-}
-
-/// The keys that a plan says it changes: "…: delete [\ControlSet001\…]: why".
-fn keys(plan: &Value) -> Result<Vec<String>> {
-    let edits = strings(&plan["adapt_edits"]);
-    let key = |edit: &String| {
-        let (_, rest) = edit.split_once("[\\")?;
-        Some(rest.split_once(']')?.0.to_owned())
-    };
-    let keys: Vec<String> = edits.iter().filter_map(key).collect();
-    ensure!(keys.len() == edits.len() && !keys.is_empty(), "{edits:?}");
-    let known = |key: &String| {
-        let services = key.starts_with(r"ControlSet001\Services\");
-        let database = key.starts_with(r"DriverDatabase\");
-        services || database || key.starts_with(r"ControlSet001\Control\")
-    };
-    ensure!(keys.iter().all(known), "{keys:?}");
-    Ok(keys)
-}
-
-/// Nothing is wrong with `after` but what was planned, and `boot` starts.
-fn judge(captured: &Captured, after: &Path, keys: &[String], boot: &[&str]) -> Result<()> {
-    let allow: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let asked = Asked {
-        allow: &allow,
-        boot,
-    };
-    let wrong = check(&captured.disk, after, asked)?;
-    ensure!(wrong.is_empty(), "{wrong:#?}");
-    Ok(())
-}
 
 #[test]
 fn host_a_windows_disk_is_adapted_to_the_hardware_it_is_restored_for() -> Result<()> {
@@ -221,7 +114,7 @@ fn driver_folder(folder: &Path) -> Result<PathBuf> {
 #[test]
 fn host_a_driver_that_a_windows_lacks_is_brought_in() -> Result<()> {
     let captured = Captured::new(Firmware::Uefi, true)?;
-    let drivers = driver_folder(captured.folder.path())?;
+    let drivers = driver_folder(captured.folder())?;
     let drivers = drivers.to_str().context("a path in Unicode")?;
     let target = captured.target()?;
     captured
@@ -278,7 +171,7 @@ fn in_a_machine(starts: Starts, firmware: Firmware, bus: Bus, service: &str) -> 
     let captured = Captured::new(firmware, false)?;
     let web = Web::serve(&captured.repository)?;
     let target = captured.target()?;
-    let (folder, from) = (captured.folder.path(), web.url_for_guest());
+    let (folder, from) = (captured.folder(), web.url_for_guest());
     let plan = match bus {
         // Windows has no driver for it: the medium's neighbour brings one.
         Bus::VirtioScsi => {

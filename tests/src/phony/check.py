@@ -2,6 +2,7 @@
 """Judges a Windows disk image, with none of the project's own code.
 
   check.py --before BEFORE.raw --after AFTER.raw [--allow PREFIX]... [--boot SERVICE]...
+           [--critical ID=SERVICE]... [--same FILE]... [--strangers]
 
 BEFORE is the disk as it was when its Windows last ran, AFTER what was made of
 it. One line for each thing that was looked at, `ok` or `WRONG`; exit status 1
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import uuid
 
+from regipy.recovery import apply_transaction_logs
 from regipy.registry import RegistryHive
 
 SECTOR = 512
@@ -239,17 +241,22 @@ def check_service(report, disk, registry, control_set, service):
 # --- names of partitions --------------------------------------------------------
 
 
-def check_mounted(report, disk, system):
-    values = values_of(RegistryHive(system).get_key("\\MountedDevices"))
-    letters = 0
-    for name, data in values.items():
+def mounted(disk, system):
+    """(name, partition) of what MountedDevices has for hard disks."""
+    for name, data in values_of(RegistryHive(system).get_key("\\MountedDevices")).items():
         data = bytes.fromhex(data) if isinstance(data, str) else bytes(data)
         if len(data) == 12:
             signature, offset = struct.unpack("<IQ", data)
-            part = disk.partition("mbr", offset, signature)
+            yield name, disk.partition("mbr", offset, signature)
         elif len(data) == 24 and data.startswith(b"DMIO:ID:"):
-            part = disk.partition("gpt", str(uuid.UUID(bytes_le=data[8:])), None)
-        else:
+            yield name, disk.partition("gpt", str(uuid.UUID(bytes_le=data[8:])), None)
+
+
+def check_mounted(report, disk, system, elsewhere):
+    """What was on another disk, `elsewhere`, is not looked for on this one."""
+    letters = 0
+    for name, part in mounted(disk, system):
+        if name in elsewhere and part is None:
             continue
         report.say(part is not None, f"MountedDevices: {name} is a partition of the disk")
         if name == "\\dosdevices\\c:":
@@ -340,33 +347,140 @@ def check_start(report, disk):
 
 @functools.cache
 def secrets(system, sam, security):
-    """What secretsdump finds, as one sum, and whether it found a machine's."""
+    """What secretsdump finds, as one sum, and of what kinds."""
     words = [sys.executable, os.path.join(os.path.dirname(sys.executable), "secretsdump.py")]
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         for name, data in (("system", system), ("sam", sam), ("security", security)):
             words += ["-" + name, hive(data, folder, name)]
         lines = run(*words, "LOCAL").decode(errors="replace").splitlines()
     found = [line for line in lines if line and not line.startswith(("Impacket", "[*] Cleaning"))]
-    return hashlib.sha256("\n".join(found).encode()).hexdigest(), any("$MACHINE.ACC" in line for line in found)
+    kinds = {kind for kind in ("bootKey", "$MACHINE.ACC") if any(kind in line for line in found)}
+    return hashlib.sha256("\n".join(found).encode()).hexdigest(), kinds
 
 
-def secrets_of(disk):
-    return secrets(*(disk.windows["volume"].read(f"{CONFIG}/{name}") for name in ("SYSTEM", "SAM", "SECURITY")))
+def secrets_of(disk, system):
+    return secrets(contents(system), *(disk.windows["volume"].read(f"{CONFIG}/{name}") for name in ("SAM", "SECURITY")))
+
+
+# --- logs of SYSTEM ---------------------------------------------------------------
+
+
+def base_block(data):
+    """(sequence before, sequence after, bytes of bins) of a hive or a log."""
+    return struct.unpack_from("<II", data, 4) + struct.unpack_from("<I", data, 40)
+
+
+def is_clean(data):
+    first, second, _ = base_block(data)
+    return first == second and struct.unpack_from("<I", data, 508)[0] == checksum(data)
+
+
+def checksum(data):
+    total = 0
+    for number in struct.unpack_from("<127I", data):
+        total ^= number
+    return {0xFFFFFFFF: 0xFFFFFFFE, 0: 1}.get(total, total)
+
+
+def logs_of(disk):
+    """The logs of SYSTEM that hold something, the older first."""
+    volume, found = disk.windows["volume"], []
+    for ending in ("LOG1", "LOG2"):
+        path = f"{CONFIG}/SYSTEM.{ending}"
+        data = volume.read(path) if volume.has(path) else b""
+        if data[512:516] == b"HvLE":
+            found.append(data)
+    return sorted(found, key=lambda log: base_block(log)[0])
+
+
+def last_entry(log):
+    """(sequence, bytes of bins) of a log's last entry: a step higher each."""
+    at, last = 512, (0, 0)
+    while log[at : at + 4] == b"HvLE":
+        size, _, sequence, bins = struct.unpack_from("<IIII", log, at + 4)
+        if last[0] not in (0, sequence - 1):
+            break
+        at, last = at + size, (sequence, bins)
+    return last
+
+
+def system_of(disk, folder, name):
+    """SYSTEM as its Windows would load it: what only its logs hold is put in by
+    regipy, which leaves the base block to others."""
+    data = disk.windows["volume"].read(CONFIG + "/SYSTEM")
+    logs = logs_of(disk)
+    if not logs or is_clean(data):
+        return hive(data, folder, name)
+    sequence, bins = last_entry(logs[-1])
+    # (regipy does not make a file longer.)
+    path = hive(data + bytes(max(0, 4096 + bins - len(data))), folder, name)
+    older, newer = hive(logs[0], folder, name + ".older"), hive(logs[-1], folder, name + ".newer")
+    replayed, _ = apply_transaction_logs(path, newer, older, path + ".replayed")
+    data = bytearray(contents(replayed))
+    struct.pack_into("<II", data, 4, sequence, sequence)
+    struct.pack_into("<I", data, 40, bins)
+    struct.pack_into("<I", data, 508, checksum(data))
+    return hive(bytes(data), folder, os.path.basename(replayed))
+
+
+def check_logs(report, before, after):
+    """Logs that a changed SYSTEM was brought up to date from count no more."""
+    old, new = (disk.windows["volume"].read(CONFIG + "/SYSTEM") for disk in (before, after))
+    logs = logs_of(before)
+    if old == new or is_clean(old) or not logs:
+        return
+    sequence, bins = last_entry(logs[-1])
+    report.say(is_clean(new), "SYSTEM: it is written to the end")
+    report.say(base_block(new)[0] > sequence, f"SYSTEM: it is newer ({base_block(new)[0]}) than its logs ({sequence})")
+    report.say(base_block(new)[2] >= bins, f"SYSTEM: it has {base_block(new)[2]} bytes of bins, the logs' end {bins}")
+    report.say(logs_of(after) == logs, "SYSTEM: its logs are as they were")
+
+
+# --- what more was asked for ------------------------------------------------------
+
+
+def check_critical(report, system, wanted):
+    """Windows 7 finds these drivers by these ids early enough, in each control set."""
+    registry = RegistryHive(system)
+    sets = [key.name for key in registry.root.iter_subkeys() if key.name.lower().startswith("controlset")]
+    for entry in wanted:
+        name, service = entry.split("=")
+        name = name.replace("\\", "#")
+        for control_set in sets:
+            database = registry.get_key(f"\\{control_set}\\Control\\CriticalDeviceDatabase")
+            found = [key for key in database.iter_subkeys() if key.name.lower() == name.lower()]
+            values = values_of(found[0]) if found else {}
+            same = str(values.get("service", "")).lower() == service.lower() and "classguid" in values
+            report.say(same, f"{control_set}: CriticalDeviceDatabase has {service} for {name}")
+
+
+def check_same(report, before, after, files):
+    for path in files:
+        sums = [hashlib.sha256(disk.windows["volume"].read(path)).hexdigest() for disk in (before, after)]
+        report.say(sums[0] == sums[1], f"{path}: sha256 {sums[1][:16]}, was {sums[0][:16]}")
 
 
 def judge(report, arguments, folder):
     before = Disk(arguments.before, os.path.join(folder, "before"))
     after = Disk(arguments.after, os.path.join(folder, "after"))
     check_identity(report, before, after)
-    systems = [hive(d.windows["volume"].read(CONFIG + "/SYSTEM"), folder, n) for d, n in ((before, "old"), (after, "new"))]
+    check_logs(report, before, after)
+    systems = [system_of(before, folder, "old"), system_of(after, folder, "new")]
     check_system(report, *systems, arguments.allow)
     check_services(report, after, systems[1], arguments.boot)
-    check_mounted(report, after, systems[1])
+    check_critical(report, systems[1], arguments.critical)
+    check_same(report, before, after, arguments.same)
+    elsewhere = {name for name, part in mounted(before, systems[0]) if part is None}
+    check_mounted(report, after, systems[1], elsewhere)
     stores = [hive(d.store, folder, n) for d, n in ((before, "old-bcd"), (after, "new-bcd"))]
     check_store(report, after, stores[1], disks_elsewhere(before, stores[0]))
     check_start(report, after)
-    (old, found), (new, _) = secrets_of(before), secrets_of(after)
-    report.say(found and old == new, "secrets: the machine's account and all others are the same")
+    (old, found), (new, _) = secrets_of(before, systems[0]), secrets_of(after, systems[1])
+    # Of hives that are not of one machine only the boot key can be told.
+    if arguments.strangers:
+        report.say("bootKey" in found and old == new, "secrets: the boot key is the same")
+    else:
+        report.say("$MACHINE.ACC" in found and old == new, "secrets: the machine's account and all others are the same")
 
 
 def main():
@@ -375,6 +489,9 @@ def main():
     parser.add_argument("--after", required=True)
     parser.add_argument("--allow", action="append", default=[])
     parser.add_argument("--boot", action="append", default=[])
+    parser.add_argument("--critical", action="append", default=[], help="an entry that Windows 7 has to have")
+    parser.add_argument("--strangers", action="store_true", help="SYSTEM is of another machine than SAM and SECURITY")
+    parser.add_argument("--same", action="append", default=[], help="a file of Windows' volume that has to be as before")
     arguments, report = parser.parse_args(), Report()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         try:

@@ -19,6 +19,19 @@ pub struct Asked<'a> {
 /// # Errors
 /// When the checker itself fails: its oracles are missing (`scripts/oracles`).
 pub fn check(before: &Path, after: &Path, asked: Asked<'_>) -> Result<Vec<String>> {
+    check_with(before, after, asked, &[])
+}
+
+/// The same, with more words for the checker, see `check.py --help`.
+///
+/// # Errors
+/// When the checker itself fails: its oracles are missing (`scripts/oracles`).
+pub fn check_with(
+    before: &Path,
+    after: &Path,
+    asked: Asked<'_>,
+    more: &[&str],
+) -> Result<Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("../target/oracles/bin/python");
     ensure!(python.exists(), "no target/oracles: run scripts/oracles");
@@ -37,6 +50,7 @@ pub fn check(before: &Path, after: &Path, asked: Asked<'_>) -> Result<Vec<String
             command.args([option, value]);
         });
     }
+    command.args(more);
     let output = command.output().context("running check.py")?;
     let said = String::from_utf8_lossy(&output.stdout);
     let failed = String::from_utf8_lossy(&output.stderr);

@@ -62,8 +62,7 @@ pub fn read(disk: &Path, path: &str) -> Result<Vec<u8>> {
 /// # Errors
 /// When a folder is not there, or NTFS is full.
 pub fn replace(disk: &Path, files: &[(&str, &[u8])]) -> Result<()> {
-    let place = windows(disk)?;
-    with_ntfs(disk, |image| {
+    change_ntfs(disk, |image| {
         let content = image.with_extension("content");
         for (path, bytes) in files {
             std::fs::write(&content, bytes).context("writing a file's content")?;
@@ -76,9 +75,18 @@ pub fn replace(disk: &Path, files: &[(&str, &[u8])]) -> Result<()> {
             ];
             tool("ntfs-3g", &words)?;
         }
-        let to = File::options().read(true).write(true).open(disk)?;
-        let from = File::open(image)?;
-        copy(&from, 0, &to, place.start, place.size)
+        Ok(())
+    })
+}
+
+/// Marks the partition of Windows as one that was in use: `ntfsfix` without options
+/// does that, so that Windows checks it.
+///
+/// # Errors
+/// When it is no NTFS.
+pub fn mark_in_use(disk: &Path) -> Result<()> {
+    change_ntfs(disk, |image| {
+        tool("ntfs-3g", &["ntfsfix".as_ref(), image.as_os_str()]).map(drop)
     })
 }
 
@@ -134,6 +142,17 @@ fn with_ntfs<T>(disk: &Path, work: impl FnOnce(&Path) -> Result<T>) -> Result<T>
         .context("sizing a partition's file")?;
     copy(&from, place.start, &to, 0, place.size)?;
     work(&image)
+}
+
+/// The same, and puts it back onto the disk.
+fn change_ntfs(disk: &Path, work: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let place = windows(disk)?;
+    with_ntfs(disk, |image| {
+        work(image)?;
+        let to = File::options().read(true).write(true).open(disk)?;
+        let from = File::open(image)?;
+        copy(&from, 0, &to, place.start, place.size)
+    })
 }
 
 /// Copies blocks that differ, so that what is sparse stays so.

@@ -10,7 +10,13 @@ use std::process::Command;
 /// The hives of one machine.
 pub(super) const MACHINE: &str = "joined-8.1";
 /// When `SYSTEM` was changed; a constant, so that disks come out the same.
-const WHEN: FileTime = FileTime::from_unix(1_480_000_000);
+pub(super) const WHEN: FileTime = FileTime::from_unix(1_480_000_000);
+
+/// `shared/fixtures` beside the checkout, or what `RESCUE_FIXTURES` names.
+pub(super) fn fixtures() -> PathBuf {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures");
+    std::env::var_os("RESCUE_FIXTURES").map_or(beside, PathBuf::from)
+}
 
 /// A file of `shared/fixtures/windows` beside the checkout, or of where
 /// `RESCUE_FIXTURES` says, unpacked.
@@ -18,9 +24,7 @@ const WHEN: FileTime = FileTime::from_unix(1_480_000_000);
 /// # Errors
 /// When it is not there, or `xz` fails.
 pub fn fixture(name: &str) -> Result<Vec<u8>> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures");
-    let folder = std::env::var_os("RESCUE_FIXTURES").map_or(beside, PathBuf::from);
-    let packed = folder.join(format!("windows/{name}.xz"));
+    let packed = fixtures().join(format!("windows/{name}.xz"));
     ensure!(
         packed.exists(),
         "no {}: put the fixtures beside the checkout, or name their folder in RESCUE_FIXTURES",

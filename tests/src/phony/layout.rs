@@ -90,15 +90,28 @@ impl Layout {
         let Some(windows @ Device::Mbr { offset, signature }) = windows else {
             bail!("the boot store does not name an MBR partition");
         };
+        let part = |start: u64, size: u64, script: &str| Part {
+            start,
+            size,
+            script: script.to_owned(),
+        };
+        // "System Reserved", where there is one, is what the machine starts from.
+        let manager = device::device(store, BOOT_MANAGER, "11000001")?;
+        let reserved = manager.filter(|device| *device != windows);
+        let start = offset / SECTOR;
+        let parts = match reserved {
+            Some(Device::Mbr { offset, .. }) => {
+                let first = offset / SECTOR;
+                let reserved = part(first, start - first, "type=7, bootable");
+                vec![reserved, part(start, 192 * MIB, "type=7")]
+            }
+            _ => vec![part(start, 192 * MIB, "type=7, bootable")],
+        };
         Ok(Self {
             header: format!("label: dos\nlabel-id: {signature:#010x}\n"),
-            parts: vec![Part {
-                start: offset / SECTOR,
-                size: 192 * MIB,
-                script: "type=7, bootable".to_owned(),
-            }],
+            parts,
             windows,
-            other: None,
+            other: reserved,
         })
     }
 

@@ -7,25 +7,33 @@
 //! store names; the hives are those of one machine that is joined to a domain;
 //! each service that starts at boot has a file. What is not: the boot store comes
 //! from another machine than the hives, and `SYSTEM` had its `MountedDevices`
-//! changed, with our own code, to name this disk.
+//! changed, with our own code, to name this disk. What else is made up on a disk of
+//! a [`Seven`] and of a [`Dirty`] is said there.
 //!
 //! [`check`] judges such a disk with none of our code, see `check.py`.
 
+mod captured;
 mod check;
 mod device;
+mod dirty;
 mod edit;
 mod fill;
 mod hives;
 mod layout;
+mod seven;
 mod start;
 mod tree;
 
-pub use check::{Asked, check};
-pub use edit::{list, read, replace, replace_on_esp, windows_start};
+pub use captured::{Captured, NVME, fact, judge, judge_with, keys, strings};
+pub use check::{Asked, check, check_with};
+pub use dirty::Dirty;
+pub use edit::{list, mark_in_use, read, replace, replace_on_esp, windows_start};
 pub use hives::fixture;
+pub use seven::Seven;
 pub use start::{check_start, make_asleep};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use layout::Layout;
 use std::fs::File;
 use std::path::Path;
 
@@ -56,27 +64,40 @@ impl Firmware {
 pub fn make(disk: &Path, firmware: Firmware, hibernated: bool) -> Result<()> {
     let work = crate::scratch()?;
     let store = fixture(firmware.store())?;
-    let layout = layout::Layout::of(firmware, &store)?;
+    let layout = Layout::of(firmware, &store)?;
     let system = hives::system(&layout)?;
     let tree = work.path().join("windows");
     tree::windows(&tree, &system, hibernated)?;
+    write(disk, &layout, &tree, &store, work.path())
+}
+
+/// Writes the table and the partitions; `tree` is what Windows' has.
+fn write(disk: &Path, layout: &Layout, tree: &Path, store: &[u8], work: &Path) -> Result<()> {
     let file = File::create(disk).context("creating a phony disk")?;
     file.set_len(layout.size()).context("sizing a phony disk")?;
-    layout.write_table(disk, work.path())?;
-    match firmware {
-        Firmware::Uefi => {
-            let (esp, recovery) = (work.path().join("esp"), work.path().join("recovery"));
-            tree::esp(&esp, &store)?;
-            tree::recovery(&recovery)?;
-            fill::fat(&file, &layout.parts[0], &esp, work.path())?;
-            fill::ntfs(&file, &layout.parts[2], "Windows", &tree, work.path())?;
-            fill::ntfs(&file, &layout.parts[3], "Recovery", &recovery, work.path())?;
+    layout.write_table(disk, work)?;
+    match layout.parts.as_slice() {
+        [esp, _, windows, recovery] => {
+            let folders = ["esp", "recovery"].map(|name| work.join(name));
+            tree::esp(&folders[0], store)?;
+            tree::recovery(&folders[1])?;
+            fill::fat(&file, esp, &folders[0], work)?;
+            fill::ntfs(&file, windows, "Windows", tree, work)?;
+            fill::ntfs(&file, recovery, "Recovery", &folders[1], work)?;
         }
-        Firmware::Bios => {
-            tree::bios_boot(&tree, &store)?;
-            fill::ntfs(&file, &layout.parts[0], "Windows", &tree, work.path())?;
+        [reserved, windows] => {
+            let folder = work.join("reserved");
+            tree::bios_boot(&folder, store)?;
+            fill::ntfs(&file, reserved, "System Reserved", &folder, work)?;
+            fill::ntfs(&file, windows, "Windows", tree, work)?;
             fill::boot_code(&file)?;
         }
+        [windows] => {
+            tree::bios_boot(tree, store)?;
+            fill::ntfs(&file, windows, "Windows", tree, work)?;
+            fill::boot_code(&file)?;
+        }
+        parts => bail!("a layout of {} partitions", parts.len()),
     }
     file.sync_all().context("writing a phony disk")
 }

@@ -72,7 +72,7 @@ fn image(service: &Key<'_>) -> Result<String> {
 }
 
 /// A file that says what stands here instead of a program.
-fn marker(folder: &Path, path: &str) -> Result<()> {
+pub(super) fn marker(folder: &Path, path: &str) -> Result<()> {
     let file = folder.join(path);
     let parent = file.parent().context("a file without a folder")?;
     fs::create_dir_all(parent).context("creating a folder of a phony Windows")?;
