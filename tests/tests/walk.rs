@@ -107,7 +107,7 @@ const FINISHED: &[Step<'_>] = &[Step {
     text: "The report says what was done, how it was checked, what was not done, and what to \
            think of before the machine starts.",
     question: "finished",
-    shows: &["read back and compared", "two machines with one identity"],
+    shows: &["all read back", "Never run the original and this one"],
     types: "2",
     key: "",
 }];

@@ -30,7 +30,7 @@ use volume::{NewFile, Overlay};
 
 use crate::files::Files;
 use crate::identity::look::Kind;
-use crate::identity::{self, Looker, Place};
+use crate::identity::{self, Known, Looker, Place};
 use crate::inventory::Hardware;
 
 /// What changes on a disk, and what is to be said of it.
@@ -44,6 +44,12 @@ pub struct Adaptation {
     pub warnings: Vec<String>,
     /// Why a system will not start, and what would help.
     pub refusals: Vec<String>,
+    /// Those that somebody went on in spite of.
+    pub forced: Vec<String>,
+    /// With what each system starts from this machine's disk, in few words.
+    pub boots: Vec<String>,
+    /// Warnings in few words.
+    pub(crate) known: Vec<Known>,
     /// The bytes, by their place on the disk.
     pub patches: Vec<Patch>,
     /// Files that come from the folder of drivers.
@@ -73,10 +79,15 @@ impl Adaptation {
             &mut self.edits,
             &mut self.warnings,
             &mut self.refusals,
+            &mut self.forced,
+            &mut self.boots,
         ] {
             texts.truncate(MANY);
             texts.iter_mut().for_each(|text| *text = plain(text));
         }
+        self.known.truncate(MANY);
+        let known = self.known.into_iter().map(|known| known.plain(&plain));
+        self.known = known.collect();
         self
     }
 
@@ -89,6 +100,13 @@ impl Adaptation {
         self.patches.extend(other.patches);
         self.copies.extend(other.copies);
         self.grown.extend(other.grown);
+        self.known.extend(other.known);
+    }
+
+    /// A warning, and the same in few words.
+    fn warn(&mut self, text: &str, short: &str) {
+        self.warnings.push(text.to_owned());
+        self.known.push(Known::words(short, Some(text)));
     }
 
     /// Takes what `other` says of the system `title` on the part `place` of the disk.
@@ -102,6 +120,9 @@ impl Adaptation {
         self.edits.extend(other.edits.into_iter().map(titled));
         self.warnings.extend(other.warnings.into_iter().map(titled));
         self.refusals.extend(other.refusals.into_iter().map(titled));
+        self.boots.extend(other.boots);
+        self.known
+            .extend(other.known.into_iter().map(|known| known.titled(title)));
         let patches = other.patches.into_iter();
         self.patches
             .extend(patches.filter_map(|p| p.moved(place.start)));
@@ -136,10 +157,11 @@ pub fn plan(
     hardware: &Hardware,
     drivers: Option<&Drivers>,
 ) -> Adaptation {
-    let mut all = Adaptation {
-        warnings: locked(disk),
-        ..Adaptation::default()
-    };
+    let mut all = Adaptation::default();
+    for text in locked(disk) {
+        let short = "A volume is locked by BitLocker: have its recovery key at hand.";
+        all.warn(&text, short);
+    }
     let search = looker.search();
     let starts = starts::Starts {
         search: &search,

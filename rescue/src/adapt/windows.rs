@@ -89,13 +89,17 @@ pub(super) fn plan(
     let middle = brought.put_into(system)?;
     let plan = adapt::plan(&middle, &machine)?;
     tell(&mut told, &plan, brought.edits.len());
+    told.boots = boots(&controllers, &plan);
     windows.change_system(&mut told, middle, &plan, !brought.edits.is_empty())?;
     told.copies = brought.copies;
     windows.wake_up(&mut told)?;
     if windows.files.is_dirty().unwrap_or(true) {
         let text = "Its volume was in use when it was captured; Windows checks it at its first \
                     start.";
-        told.warnings.push(text.to_owned());
+        told.warn(
+            text,
+            "Its volume was in use: Windows checks it at its first start.",
+        );
     }
     Ok(told)
 }
@@ -133,7 +137,10 @@ impl<'v> Windows<'v> {
         if replayed.was_dirty && (!entries || unread) {
             let text = "Its registry was in use when it was captured, and not all that its logs \
                         held could be used: what Windows changed last may be lost.";
-            told.warnings.push(text.to_owned());
+            told.warn(
+                text,
+                "Its registry was in use: what it changed last may be lost.",
+            );
         }
         Ok((hive, replayed.was_dirty && entries))
     }
@@ -229,7 +236,10 @@ impl<'v> Windows<'v> {
             let text = "Whether it was hibernated cannot be told (hiberfil.sys is not in one \
                         piece): should it wake up instead of starting, switch the machine off and \
                         have it start anew.";
-            told.warnings.push(text.to_owned());
+            told.warn(
+                text,
+                "Whether it was hibernated cannot be told: it must start anew.",
+            );
             return Ok(());
         };
         let len = usize::try_from(first.len).unwrap_or(BLOCK).min(BLOCK);
@@ -245,7 +255,10 @@ impl<'v> Windows<'v> {
             });
             let text = "It was hibernated, or shut down with Fast Startup: what it had open is \
                         dropped, and it starts anew.";
-            told.warnings.push(text.to_owned());
+            told.warn(
+                text,
+                "It was hibernated: what it had open is lost, and it starts anew.",
+            );
         }
         Ok(())
     }
@@ -291,6 +304,30 @@ fn controllers(hardware: &Hardware) -> Vec<Controller> {
         }
     }
     out
+}
+
+/// With what it starts: "storahci starts at boot for the disk's controller 8086:2922."
+fn boots(controllers: &[Controller], plan: &Plan) -> Vec<String> {
+    let refused = |device: &Device| {
+        let mut refusals = plan.refusals.iter();
+        refusals.any(|r| match r {
+            Refusal::NoDriver { device: d, .. } | Refusal::NoDriverFile { device: d, .. } => {
+                d == device
+            }
+            _ => false,
+        })
+    };
+    let boot = |device: &Device| controllers.iter().any(|c| c.boots && c.device == *device);
+    let found = plan.drivers.iter().filter_map(|found| {
+        let service = found.service.as_ref()?;
+        let name = match &found.device {
+            Device::Pci(pci) => format!("{:04X}:{:04X}", pci.vendor, pci.device),
+            other => other.to_string(),
+        };
+        let usable = boot(&found.device) && !refused(&found.device);
+        usable.then(|| format!("{service} starts at boot for the disk's controller {name}."))
+    });
+    found.collect()
 }
 
 /// What a technician reads of a plan.

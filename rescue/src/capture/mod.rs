@@ -192,6 +192,11 @@ pub fn run(
     Ok(report)
 }
 
+/// The machine whose `/proc` and `/sys` are under `root`.
+pub(crate) fn machine(root: &Path) -> Machine {
+    machine::identify(root)
+}
+
 /// Writes into the manifest which systems are on its disks; what could not be
 /// looked into, in sentences.
 ///

@@ -152,12 +152,13 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         name: "report".to_owned(),
         value: serde_json::to_value(&report).context("writing the report")?,
     });
-    let told = report.same_in_words().chain(report.adapted_in_words());
-    told.for_each(|text| sink.emit(Event::Note { text }));
     sink.emit(Event::Done {
         summary: report.to_string(),
     });
-    Ok(())
+    match context.json {
+        true => Ok(()),
+        false => super::print(&crate::ui::report::screen(&report, &[])),
+    }
 }
 
 fn show(plan: &Plan, context: &Context) -> anyhow::Result<()> {

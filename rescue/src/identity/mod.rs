@@ -6,6 +6,7 @@
 //! appear as keyed hashes only: they can be compared, not read. Another process
 //! does the reading: [`Looker`] starts it.
 
+mod known;
 mod linux;
 pub(crate) mod look;
 mod windows;
@@ -17,6 +18,7 @@ use disk::{ReadAt, Window};
 use image::{DiskImage, IdentityKey, Manifest, Region, System};
 use serde::Serialize;
 
+pub(crate) use known::{Known, Moment};
 pub use look::Looker;
 use look::{Kind, Looked, Search};
 pub(crate) use windows::FAMILY as WINDOWS;
@@ -184,6 +186,8 @@ impl Expected {
                 compared
                     .notes
                     .extend(notes.map(|note| format!("{title}: {note}")));
+                let known = looked.known.into_iter();
+                compared.known.extend(known.map(|k| k.titled(&title)));
                 looked.system
             });
             match looked {
@@ -193,6 +197,7 @@ impl Expected {
                     let differences = system.differences(&now);
                     if differences.is_empty() {
                         compared.same.push(title.clone());
+                        compared.equal.push(equal_in_words(system));
                     }
                     let differences = differences.into_iter();
                     compared
@@ -210,10 +215,56 @@ impl Expected {
 pub struct Compared {
     /// The systems that are themselves.
     pub same: Vec<String>,
+    /// What is equal, a sentence for each of them.
+    pub equal: Vec<String>,
     /// What is not as it was, a sentence each.
     pub changes: Vec<String>,
     /// What could not be compared, and why.
     pub unknown: Vec<String>,
     /// What else is worth knowing before a system that is itself is used.
     pub notes: Vec<String>,
+    /// The same, and more of it, in few words.
+    pub(crate) known: Vec<Known>,
+}
+
+/// What was compared and is equal: names as they are, secrets by what they are.
+fn equal_in_words(system: &System) -> String {
+    let has = |name: &str| system.identity.get(name).map(String::as_str);
+    let named = [
+        ("computer name", "computer"),
+        ("hostname", "host name"),
+        ("domain", "domain"),
+        ("workgroup", "workgroup"),
+        ("machine SID", "SID"),
+    ];
+    let mut words: Vec<String> = Vec::new();
+    for (name, word) in named {
+        words.extend(has(name).map(|value| format!("{word} {value}")));
+    }
+    let others = [
+        ("machine-id", "machine-id"),
+        ("MachineGuid", "MachineGuid"),
+        ("SAM hive", "SAM"),
+        ("SECURITY hive", "SECURITY"),
+        ("krb5 keytab", "Kerberos keytab"),
+        ("samba secrets", "Samba's secrets"),
+    ];
+    let mut rest: Vec<&str> = others
+        .iter()
+        .filter_map(|(name, word)| has(name).map(|_| *word))
+        .collect();
+    if system
+        .identity
+        .keys()
+        .any(|name| name.starts_with("ssh host key"))
+    {
+        rest.push("SSH host keys");
+    }
+    words.extend(rest.into_iter().map(str::to_owned));
+    if words.is_empty() {
+        words.push(system.title());
+    }
+    let text: String = words.join(", ");
+    // (A manifest may be anybody's.)
+    text.chars().filter(|c| !c.is_control()).take(400).collect()
 }

@@ -5,8 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hive::{FileTime, Hive, Replayed};
 use image::{IdentityKey, System};
-use windows::identity::{Fact, Hives, Identity, Outcome, Weight};
+use windows::identity::{Bound, Fact, Hives, Identity, Outcome, Weight};
 
+use super::known::Known;
 use super::look::Looked;
 use crate::files::Files;
 
@@ -114,6 +115,7 @@ struct Told {
     identity: BTreeMap<String, String>,
     details: Vec<(String, String)>,
     notes: Vec<String>,
+    known: Vec<Known>,
     /// What is not known, by reason.
     unknown: BTreeMap<String, Vec<String>>,
 }
@@ -200,8 +202,16 @@ impl Told {
             }
             _ => {}
         }
-        self.password(identity, now);
         let condition = &identity.condition;
+        for finding in condition.findings() {
+            if finding.weight == Weight::Warning {
+                self.known
+                    .push(Known::words(finding.short, Some(&finding.text)));
+                self.notes.push(finding.text);
+            }
+        }
+        self.password(identity, now);
+        self.bound(&identity.bound);
         if let Some(zone) = condition.time_zone.known() {
             self.detail("time zone", zone);
         }
@@ -211,11 +221,6 @@ impl Told {
             Fact::Unknown(_) => "not known",
         };
         self.detail("hardware clock", clock);
-        for finding in condition.findings() {
-            if finding.weight == Weight::Warning {
-                self.notes.push(finding.text);
-            }
-        }
     }
 
     fn password(&mut self, identity: &Identity, now: FileTime) {
@@ -225,18 +230,54 @@ impl Told {
         };
         let Some(age) = days(*changed, now) else {
             let text = format!("changed {changed}, which is in the future by this clock");
+            self.known
+                .push(Known::password(seconds(*changed), None, None));
             return self.detail("machine account's password", &text);
         };
         let text = format!("changed {changed}, {age} days ago");
         self.detail("machine account's password", &text);
         let limit = password.days.known().copied().unwrap_or(DAYS);
-        if age > limit && password.kept.known() != Some(&true) {
-            self.notes.push(format!(
+        let limit = (password.kept.known() != Some(&true)).then_some(limit);
+        let note = limit.filter(|limit| age > *limit).map(|limit| {
+            format!(
                 "The password of the machine's account was changed {age} days ago, and Windows \
                  changes it every {limit} days: its domain may know a newer one. Should it refuse \
                  the machine (\"trust relationship failed\"), run Test-ComputerSecureChannel \
                  -Repair there with an account of the domain; it need not be joined anew."
+            )
+        });
+        let known = Known::password(seconds(*changed), limit, note.as_deref());
+        self.known.push(known);
+        self.notes.extend(note);
+    }
+
+    /// What stays behind with the old hardware.
+    fn bound(&mut self, bound: &Bound) {
+        if bound.tpm.known() == Some(&true) {
+            self.detail("TPM", "it had one");
+            self.known.push(Known::tpm());
+        }
+        let addresses = bound.addresses.known().into_iter().flatten();
+        let named = addresses.map(|a| match &a.connection {
+            Some(name) => format!("{} ({name})", a.address),
+            None => a.address.clone(),
+        });
+        let named: Vec<String> = named.collect();
+        if !named.is_empty() {
+            self.detail("static addresses", &named.join(", "));
+            let first = named.iter().take(2).cloned().collect::<Vec<_>>().join(", ");
+            let more = match named.len().saturating_sub(2) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            self.known.push(Known::words(
+                format!("Static IP {first}{more}: another network card starts without it."),
+                None,
             ));
+        }
+        if let Some(kind) = bound.licence.known() {
+            self.detail("licence", kind);
+            self.known.push(Known::licence(kind));
         }
     }
 
@@ -244,6 +285,7 @@ impl Told {
         for check in &identity.checks {
             let text = check.to_string();
             if matches!(check.outcome, Outcome::Fails(_)) {
+                self.known.push(Known::words(text.clone(), Some(&text)));
                 self.notes.push(text.clone());
             }
             self.detail("check", &text);
@@ -271,8 +313,15 @@ impl Told {
             }),
             details: self.details,
             notes: self.notes,
+            known: self.known,
         }
     }
+}
+
+/// Seconds since 1970.
+fn seconds(time: FileTime) -> u64 {
+    let origin = FileTime::from_unix(0).0;
+    time.0.saturating_sub(origin) / 10_000_000
 }
 
 /// Whole days from `then` to `now`; `None` when that is later.

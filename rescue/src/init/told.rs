@@ -38,42 +38,32 @@ pub(super) fn tell(sink: &dyn Sink, report: &Report) {
     });
 }
 
-/// What was done, how it was checked, and what was not done.
-pub(super) fn report_text(report: &Report, others: &[String]) -> String {
-    let mut text = String::new();
+/// What was done, how it was checked, and what was not done, in full.
+pub(super) fn in_full(report: &Report, others: &[String], sink: &dyn Sink) {
     let serial = report.serial.as_deref().unwrap_or("none");
-    text.push_str(&format!(
-        "{report}\nimage {}, disk serial number {serial}\n",
+    let mut lines = vec![format!(
+        "{report}; image {}, disk serial number {serial}",
         report.image
-    ));
-    for line in report.same_in_words() {
-        text.push_str(&format!("{line}\n"));
+    )];
+    lines.extend(report.same_in_words());
+    let changes = report.changes.iter();
+    lines.extend(changes.map(|change| format!("changed: {change}")));
+    lines.extend(report.adapted_in_words());
+    let others = others.iter();
+    lines.extend(others.map(|o| format!("not done: {o} of the image was not restored")));
+    lines.push("not done: the restored system was not started".to_owned());
+    let known = report.answers.to_know.iter();
+    lines.extend(
+        known
+            .filter(|known| !report.warnings.contains(known))
+            .cloned(),
+    );
+    for text in lines {
+        sink.emit(Event::Note { text });
     }
-    for change in &report.changes {
-        text.push_str(&format!("changed: {change}\n"));
+    for text in report.warnings.iter().cloned() {
+        sink.emit(Event::Warning { text });
     }
-    for warning in &report.warnings {
-        text.push_str(&format!("warning: {warning}\n"));
-    }
-    for line in report.adapted_in_words() {
-        text.push_str(&format!("{line}\n"));
-    }
-    text.push_str(match report.adapted.is_empty() {
-        true => {
-            "not done: the restored system was not adapted to this machine's hardware, and it was \
-             not started\n"
-        }
-        false => {
-            "not done: the restored system was not started; systems other than Windows were not \
-             adapted\n"
-        }
-    });
-    for other in others {
-        text.push_str(&format!(
-            "not done: {other} of the image was not restored\n"
-        ));
-    }
-    text
 }
 
 /// The disks of an image beside the one restored.

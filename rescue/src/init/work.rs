@@ -15,7 +15,7 @@ use super::plans::{Arrivals, Known};
 use super::port::{self, Both, Port};
 use super::role::Request;
 use super::state::Board;
-use super::told::{report_text, tell, tell_controllers, tell_disks};
+use super::told::{in_full, tell, tell_controllers, tell_disks};
 use super::world::Here;
 use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
@@ -191,7 +191,10 @@ impl Stage<'_> {
             let ended = unattended::run::follow(plan, &sink);
             then = unattended::run::afterwards(&plan.restore, ended.as_ref().err());
             match &ended {
-                Ok((report, _)) => tell(port, report),
+                Ok((report, others)) => {
+                    in_full(report, others, screen);
+                    tell(port, report);
+                }
                 Err(error) => tell_failure(port, error),
             }
             let result = ended.as_ref().map(|(report, _)| report);
@@ -201,7 +204,7 @@ impl Stage<'_> {
         });
         let (text, next) = match outcome {
             Some(Ok((report, others))) => {
-                let text = report_text(&report, &others);
+                let text = crate::ui::report::screen(&report, &others);
                 (text.clone(), Start::Finished(text))
             }
             Some(Err(error)) => {

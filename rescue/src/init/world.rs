@@ -23,7 +23,7 @@ use super::role::{self, Request};
 use super::site;
 use super::ssh::{self, Ssh};
 use super::state::Board;
-use super::told::{image_disk, others, report_text, tell, tell_controllers, tell_disks};
+use super::told::{image_disk, in_full, others, tell, tell_controllers, tell_disks};
 use super::volumes;
 use crate::event::{Event, Sink};
 use crate::inventory::{self, Disk, Machine, contents};
@@ -265,8 +265,10 @@ impl World for Here<'_> {
         let both = Both(sink, self.port);
         match web::watched(&self.silence, &both, || restore::execute(plan, &both)) {
             Ok(report) => {
+                let others = others(&image, choice.disk);
+                in_full(&report, &others, sink);
                 tell(self.port, &report);
-                Ok(report_text(&report, &others(&image, choice.disk)))
+                Ok(crate::ui::report::screen(&report, &others))
             }
             Err(error) => {
                 let next = next(error.left());

@@ -25,6 +25,8 @@ pub struct Hardware {
     /// The same of the other storage controllers.
     #[serde(default)]
     pub others: Vec<String>,
+    /// Whether it is that of another machine than the one this runs on.
+    pub elsewhere: bool,
 }
 
 /// A storage controller.
@@ -97,6 +99,7 @@ impl Machine {
             attached,
             others: self.storage_aliases(&way),
             way: aliases(&way),
+            elsewhere: false,
         }
     }
 
@@ -261,6 +264,7 @@ impl Hardware {
                 .map(|line| line.trim().to_owned())
                 .filter(|line| alias(line).is_some_and(|pci| pci.class >> 16 == STORAGE))
                 .collect(),
+            elsewhere: true,
         })
     }
 }

@@ -11,6 +11,7 @@
 
 mod activate;
 mod adapted;
+mod answers;
 mod arm;
 mod carries;
 mod engine;
@@ -33,6 +34,7 @@ mod withheld;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use answers::{Answer, Answers, Verdict};
 pub use carries::{Carried, already_carries};
 pub use error::{Error, Left};
 pub use options::{Adapt, Discard, Options, Resume, Verify};
@@ -42,7 +44,7 @@ pub use report::{Checked, Report};
 pub use summary::{PartitionLine, Summary};
 
 use crate::event::{Event, Phase, Sink};
-use crate::identity::Looker;
+use crate::identity::{Compared, Looker};
 use journal::Journal;
 use target::Target;
 
@@ -99,6 +101,7 @@ impl Session {
     /// the image, with everything that makes them themselves.
     fn check_identity(&mut self, sink: &dyn Sink) -> Result<(), Error> {
         let Some(expected) = &self.plan.identity else {
+            self.answer(None);
             return Ok(());
         };
         let device: Arc<dyn disk::ReadAt> = self.target.clone();
@@ -109,14 +112,20 @@ impl Session {
                 changes: compared.changes.join("; "),
             });
         }
-        let unknown = compared.unknown.into_iter();
+        let unknown = compared.unknown.iter();
         let unknown = unknown.map(|t| format!("Not compared with the captured machine: {t}"));
-        for text in unknown.chain(compared.notes) {
+        let notes = compared.notes.iter().cloned();
+        for text in unknown.chain(notes) {
             self.report.warnings.push(text.clone());
             sink.emit(Event::Warning { text });
         }
-        self.report.same = compared.same;
+        self.report.same.clone_from(&compared.same);
+        self.answer(Some(&compared));
         Ok(())
+    }
+
+    fn answer(&mut self, compared: Option<&Compared>) {
+        self.report.answers = Answers::new(&self.plan, compared, &self.report.warnings);
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use disk::{Extent, LayoutRefusal, ReadAt, SectorSize, Table, TableError};
 use image::{DiskImage, Image, Repository};
 
+use super::answers::Here;
 use super::carries::{Carried, already_carries};
 use super::engine::CHECKPOINT_EVERY;
 use super::journal::{self, Journal};
@@ -41,6 +42,8 @@ pub struct Plan {
     pub(super) checkpoint_every: Duration,
     /// What is changed for the hardware.
     pub(super) adaptation: Adaptation,
+    /// The machine it is for.
+    pub(super) here: Here,
     /// What makes the systems on it themselves.
     pub(super) identity: Option<Expected>,
     pub(super) summary: Summary,
@@ -101,6 +104,7 @@ pub fn plan(
     summary.adapt.clone_from(&adaptation.lines);
     summary.adapt_edits.clone_from(&adaptation.edits);
     summary.fetch_bytes = needs.stored_bytes;
+    let here = Here::of(options, &image.manifest.machine);
     summary.describe_target(&found, carries);
     summary.describe_journal(resume.as_ref(), other.as_ref());
     Ok(Plan {
@@ -115,6 +119,7 @@ pub fn plan(
         resume,
         checkpoint_every: CHECKPOINT_EVERY,
         adaptation,
+        here,
         identity: Expected::of(&image.manifest, disk.index),
         summary,
     })
@@ -165,6 +170,7 @@ fn adapt(
         };
     }
     if *force {
+        adaptation.forced.clone_from(&adaptation.refusals);
         adaptation.warnings.append(&mut adaptation.refusals);
     }
     Ok(adaptation)

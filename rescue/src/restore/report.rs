@@ -5,11 +5,12 @@ use std::fmt;
 use disk::human_bytes;
 use serde::Serialize;
 
+use super::answers::Answers;
 use super::plan::Plan;
 
 /// The outcome of a restore that succeeded. Field names are part of the
 /// interface.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Report {
     /// The image's id.
     pub image: String,
@@ -34,6 +35,8 @@ pub struct Report {
     pub adapted: Vec<String>,
     /// The systems on it that were looked at afterwards and are themselves.
     pub same: Vec<String>,
+    /// Is it the same machine, will it boot here, what has to be known.
+    pub answers: Answers,
     /// Whether an interrupted restore was continued.
     pub resumed: bool,
     /// What was changed in the partition table.
@@ -49,10 +52,11 @@ pub struct Report {
 }
 
 /// How far the result was checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Checked {
     /// Every chunk's hash, before it was written.
+    #[default]
     BeforeWriting,
     /// That, and everything was read back from the target.
     ReadBack,
@@ -85,6 +89,7 @@ impl Report {
             checked: Checked::BeforeWriting,
             adapted: Vec::new(),
             same: Vec::new(),
+            answers: Answers::default(),
             resumed: plan.resume.is_some(),
             changes: summary.changes.clone(),
             warnings: summary.warnings.clone(),

@@ -7,6 +7,7 @@ mod json;
 pub mod line;
 pub mod mode;
 mod pace;
+pub(crate) mod report;
 mod text;
 
 use std::io::{IsTerminal, Write};

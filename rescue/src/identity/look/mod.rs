@@ -275,10 +275,12 @@ impl Looked {
     fn plain(self) -> Self {
         let notes = self.notes.iter().take(100).map(|note| plain(note));
         let details = self.details.iter().take(100);
+        let known = self.known.into_iter().take(100).map(|k| k.plain(plain));
         Self {
+            system: self.system,
             notes: notes.collect(),
             details: details.map(|(n, v)| (plain(n), plain(v))).collect(),
-            ..self
+            known: known.collect(),
         }
     }
 }

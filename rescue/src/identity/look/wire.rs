@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use crate::deadline::array;
 
+use super::super::known::Known;
 use crate::adapt::{Around, Listing};
 use crate::inventory::Hardware;
 
@@ -71,6 +72,9 @@ pub(crate) struct Looked {
     pub(crate) details: Vec<(String, String)>,
     /// What else is worth knowing, in sentences.
     pub(crate) notes: Vec<String>,
+    /// What has to be known when it was brought back.
+    #[serde(default)]
+    pub(crate) known: Vec<Known>,
 }
 
 /// What comes back: what was found, or why nothing could be told.

@@ -6,6 +6,7 @@ use hive::{FileTime, Hive, ValueType};
 
 use super::*;
 use crate::exit::Code;
+use crate::inventory::Hardware;
 use crate::ntfs_volume;
 
 const MIB: usize = 1 << 20;
@@ -83,6 +84,88 @@ fn windows(sam: &[u8]) -> Vec<u8> {
     fs::write(root.join("Windows/System32/config/SAM"), sam).unwrap();
     ntfs_volume::volume(&root, &disk, 32);
     fs::read(disk).unwrap()
+}
+
+/// A SYSTEM with an address that was set by hand, and a TPM.
+fn with_more(system: Vec<u8>) -> Vec<u8> {
+    let (hive, _) = Hive::open(system, &[]).unwrap();
+    let mut edit = hive.edit(FileTime(1)).unwrap();
+    let card = "ControlSet001\\Services\\Tcpip\\Parameters\\Interfaces\\{x}";
+    let tpm = "ControlSet001\\Enum\\ACPI\\MSFT0101\\1";
+    let class = hive::sz("{D94EE5D8-D189-4994-83D2-F68D7D41B0E6}");
+    let address = hive::multi_sz(&["10.0.0.5"]);
+    edit.create_key(card).unwrap();
+    edit.create_key(tpm).unwrap();
+    for (key, name, kind, data) in [
+        (card, "EnableDHCP", ValueType::DWORD, hive::dword(0)),
+        (card, "IPAddress", ValueType::MULTI_SZ, address),
+        (tpm, "ClassGUID", ValueType::SZ, class),
+    ] {
+        edit.set_value(key, name, kind, &data).unwrap();
+    }
+    edit.finish().unwrap()
+}
+
+/// The three answers, of genuine hives, on hardware that Windows has no driver for.
+#[test]
+fn the_report_of_a_windows_answers_what_a_technician_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, disk) = (folder.path().join("root"), folder.path().join("disk.raw"));
+    ntfs_volume::windows(&root, &["SAM", "SECURITY"]);
+    let system = with_more(ntfs_volume::hive("joined-8.1/SYSTEM"));
+    fs::write(root.join("Windows/System32/config/SYSTEM"), system).unwrap();
+    ntfs_volume::volume(&root, &disk, 32);
+    let sample = Sample::of(fs::read(disk).unwrap(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    let list = folder.path().join("hardware");
+    let pvscsi = "pci:v000015ADd000007C0sv000015ADsd000007C0bc01sc07i00\n";
+    fs::write(&list, pvscsi).unwrap();
+    let adapt = |force| Options {
+        adapt: Adapt::To {
+            hardware: Hardware::of_file(&list).unwrap(),
+            force,
+            drivers: None,
+        },
+        ..verified()
+    };
+    assert!(sample.plan(&target, &adapt(false)).is_err());
+    let report = sample.restore(&target, &adapt(true));
+    let answers = &report.answers;
+    assert_eq!(answers.same_machine.verdict, Verdict::Yes);
+    let same = answers.same_machine.lines.join(" ");
+    for words in [
+        "STUDENT-PC8",
+        "domain INTERNAL",
+        "SID S-1-5-21-4070822719-3404542230-2541167049",
+    ] {
+        assert!(same.contains(words), "{same}");
+    }
+    assert_eq!(answers.will_boot.verdict, Verdict::No);
+    let boots = answers.will_boot.lines.join(" ");
+    assert!(
+        boots.contains("Forced: ") && boots.contains("VEN_15AD&DEV_07C0"),
+        "{boots}"
+    );
+    let known = answers.to_know.join("\n");
+    for words in [
+        "Never run the original and this one at once",
+        "Machine account's password: ",
+        "; if the domain refuses it",
+        "Its TPM stayed behind",
+        "Static IP 10.0.0.5",
+    ] {
+        assert!(known.contains(words), "{words}: {known}");
+    }
+    assert!(
+        !known.contains("trust relationship failed"),
+        "it is told in few words: {known}"
+    );
+    let shown = crate::ui::report::screen(&report, &[]);
+    assert!(shown.lines().count() <= 14, "{shown}");
+    // On like hardware nobody can tell.
+    let plain = sample.restore(&sample.target(sample.size()), &verified());
+    assert_eq!(plain.answers.will_boot.verdict, Verdict::Unknown);
+    assert!(!plain.answers.to_know.join("").contains("TPM"), "{plain:?}");
 }
 
 /// The SAM of a machine with another SID.

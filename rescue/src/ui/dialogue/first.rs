@@ -62,11 +62,6 @@ enum Way {
     Plan,
 }
 
-/// What must not be forgotten before a restored machine starts.
-const TWO_MACHINES: &str = "\
-Before it starts: two machines with one identity must not run on one network. Switch the old \
-one off, or take it off the network, first.\n";
-
 impl Talk<'_> {
     pub(super) fn welcome(&mut self, operator: Operator) -> Step {
         let plan = self.world.unattended();
@@ -126,7 +121,7 @@ impl Talk<'_> {
         let screen = Screen {
             id: "finished",
             title: "Report",
-            body: format!("{report}{TWO_MACHINES}"),
+            body: report.clone(),
             heading: "What is to be done next?".to_owned(),
             asks: Asks::Menu(items.map(Item::usable).to_vec(), Typed::Refused),
             help: LAST_HELP.to_owned(),

@@ -22,6 +22,8 @@ pub(in crate::ui) struct Fake {
     pub(in crate::ui) filled: Vec<Vec<String>>,
     /// An interrupted restore is on the target.
     pub(in crate::ui) resumes: bool,
+    /// What a restore ends with.
+    pub(in crate::ui) report: String,
     /// How often the shell was run.
     pub(in crate::ui) shells: usize,
 }
@@ -36,6 +38,7 @@ impl Default for Fake {
             place_forms: vec![share()],
             filled: Vec::new(),
             resumes: false,
+            report: "It is there, and was checked.\n".into(),
             shells: 0,
         }
     }
@@ -187,7 +190,7 @@ impl World for Fake {
             return Err(Stopped { error, next });
         }
         self.restored.push(choice.clone());
-        Ok("It is there, and was checked.\n".into())
+        Ok(self.report.clone())
     }
 
     fn shell(&mut self) -> anyhow::Result<Left> {

@@ -198,6 +198,23 @@ fn every_screen_at_132_by_50() {
     snapshots("132x50", (132, 50));
 }
 
+/// The report of a Windows with everything that can be told needs no scrolling.
+#[test]
+fn the_whole_report_at_80_by_24() {
+    let mut world = Fake {
+        report: crate::ui::report::screen(&crate::ui::report::tests::full(), &[]),
+        ..Fake::default()
+    };
+    let script = vec![keys("1121\rS4EV\r"), Do::Look("report"), keys("2")];
+    let (ending, seen) = play((80, 24), &mut world, script);
+    assert_eq!(ending, Ending::PowerOff);
+    let [(_, shown)] = seen.as_slice() else {
+        panic!("{seen:?}");
+    };
+    assert!(!shown.contains("--- "), "{shown}");
+    same_as_in_file("full/screens/80x24/report.txt", shown);
+}
+
 /// The menu that offers the medium's own forms, and each of them.
 fn own_forms(folder: &str, size: (u16, u16)) {
     let mut world = Fake {

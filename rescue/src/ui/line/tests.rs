@@ -69,6 +69,20 @@ fn a_whole_restore_as_it_is_seen() {
     assert_eq!(script.asked, questions);
 }
 
+/// The report and the question after it fit the screen of 24 lines.
+#[test]
+fn the_whole_report_as_it_is_seen() {
+    let fake = Fake {
+        report: crate::ui::report::screen(&crate::ui::report::tests::full(), &[]),
+        ..Fake::default()
+    };
+    let (_, script, _) = play_in(fake, &["1", "1", "2", "1", "1", "S4EV"]);
+    let from = script.seen.rfind("2025").unwrap();
+    let shown = &script.seen[from..];
+    assert!(shown.lines().count() <= 24, "{shown}");
+    same_as_in_file("line/report.txt", shown);
+}
+
 #[test]
 fn what_cannot_be_chosen_is_not_chosen() {
     let (ending, script, world) = play(&["1", "1", "1", "7", "0", "x", "2", "2"]);

@@ -67,6 +67,24 @@ pub(super) fn disabled(planner: &mut Planner<'_>, set: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether it keeps a domain: `ProductType` says so, or where its directory is.
+pub(super) fn domain_controller(planner: &mut Planner<'_>, set: &str) -> Result<()> {
+    let text = |key: &str, name: &str| {
+        let key = planner.system.find(&format!("{set}\\{key}"))?;
+        Ok(key.map(|key| key.text(name)).transpose()?.flatten())
+    };
+    let kind = text("Control\\ProductOptions", "ProductType")?;
+    let directory = text("Services\\NTDS\\Parameters", "DSA Database file")?;
+    if kind.is_some_and(|kind| kind.eq_ignore_ascii_case("LanmanNT")) || directory.is_some() {
+        planner.warn(
+            "it is a domain controller: an old image of one may set the whole domain back (USN \
+             rollback); restore it as your directory's recovery plan says"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
 /// Whether Windows was in the middle of its set-up.
 pub(super) fn setup(planner: &mut Planner<'_>) -> Result<()> {
     let Some(setup) = planner.system.find("Setup")? else {

@@ -41,6 +41,7 @@ pub fn plan(system: &Hive, machine: &Machine<'_>) -> Result<Plan> {
     }
     checks::disabled(&mut planner, &current)?;
     checks::setup(&mut planner)?;
+    checks::domain_controller(&mut planner, &current)?;
     removable(&mut planner)?;
     letters(&mut planner)?;
     Ok(planner.plan)

@@ -19,6 +19,8 @@ pub struct Condition {
     pub image_state: Fact<String>,
     /// What it is for.
     pub role: Fact<Role>,
+    /// `NTDS\Parameters\DSA Database file`: where a domain controller keeps its directory.
+    pub directory: Fact<String>,
     /// `Lsa\MachineIdentityIsolation`: 1 or 2 when the machine's secret may be bound to the TPM.
     pub identity_isolation: Fact<u64>,
     /// Whether the hardware clock shows UTC (`RealTimeIsUniversal`); local time when not.
@@ -45,6 +47,8 @@ pub struct Finding {
     pub weight: Weight,
     /// What it is and what it means, in sentences.
     pub text: String,
+    /// The same in at most 76 letters, for a screen that has little room.
+    pub short: &'static str,
 }
 
 impl Condition {
@@ -59,6 +63,7 @@ impl Condition {
             command: fact::text(system.source(), "Setup", "CmdLine"),
             image_state: fact::text(software, state, "ImageState"),
             role: Role::read(system),
+            directory: system.text("Services\\NTDS\\Parameters", "DSA Database file"),
             identity_isolation: system.number("Control\\Lsa", "MachineIdentityIsolation"),
             utc_clock: system.number(zone, "RealTimeIsUniversal").map(|n| n != 0),
             time_zone: match system.text(zone, "TimeZoneKeyName") {
@@ -75,7 +80,13 @@ impl Condition {
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
-        let mut tell = |weight, text: String| findings.push(Finding { weight, text });
+        let mut tell = |weight, text: String, short| {
+            findings.push(Finding {
+                weight,
+                text,
+                short,
+            });
+        };
         for (name, fact) in [
             ("SystemSetupInProgress", &self.setup_in_progress),
             ("SetupType", &self.setup_type),
@@ -88,12 +99,14 @@ impl Condition {
                         "It was captured while it was being set up ({name} is {number}): its next \
                          start goes on with that, and may give it another identity."
                     ),
+                    "It was captured in mid-setup: it may become another machine at its start.",
                 );
             }
         }
         if let Some(command) = self.command.known() {
             let text = format!("Its next start may run {command:?} before anybody logs on.");
-            tell(Weight::Warning, text);
+            let short = "A command waits for its next start (Setup\\CmdLine).";
+            tell(Weight::Warning, text, short);
         }
         if let Some(state) = self.image_state.known()
             && !state.eq_ignore_ascii_case("IMAGE_STATE_COMPLETE")
@@ -104,20 +117,23 @@ impl Condition {
                     "It was prepared with sysprep, or its installation did not end ({state}): its \
                      next start gives it a new identity."
                 ),
+                "It was prepared with sysprep: its next start makes another machine of it.",
             );
         }
         if self.portable.known() == Some(&true) {
             tell(
                 Weight::Warning,
                 "It is a Windows To Go: on other hardware it specialises itself anew.".to_owned(),
+                "It is a Windows To Go: it may set itself up anew here.",
             );
         }
-        if self.role.known() == Some(&Role::DomainController) {
+        if self.role.known() == Some(&Role::DomainController) || self.directory.known().is_some() {
             tell(
                 Weight::Warning,
                 "It is a domain controller: an old image of one may set the whole domain back \
                  (USN rollback). Restore it as your directory's recovery plan says."
                     .to_owned(),
+                "Domain controller: an old image may set the whole domain back (USN rollback).",
             );
         }
         if let Some(mode @ 1..) = self.identity_isolation.known() {
@@ -127,11 +143,12 @@ impl Condition {
                     "MachineIdentityIsolation is {mode}: the machine's secret may be bound to its \
                      TPM and not open on another board."
                 ),
+                "Its machine account may be bound to the old TPM (MachineIdentityIsolation).",
             );
         }
         if self.utc_clock.known() == Some(&true) {
             let text = "It takes the hardware clock for UTC.".to_owned();
-            tell(Weight::Note, text);
+            tell(Weight::Note, text, "It takes the hardware clock for UTC.");
         }
         findings
     }

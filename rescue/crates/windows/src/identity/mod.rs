@@ -11,6 +11,7 @@
 //! keep them in the same places.
 
 mod account;
+mod bound;
 mod checks;
 mod condition;
 mod fact;
@@ -21,6 +22,7 @@ mod secrets;
 mod sid;
 mod system;
 
+pub use bound::{Bound, StaticAddress};
 pub use checks::{Check, Outcome};
 pub use condition::{Condition, Finding, Weight};
 pub use fact::{Fact, Source};
@@ -69,6 +71,8 @@ pub struct Identity {
     pub checks: Vec<Check>,
     /// What else matters before it is brought back.
     pub condition: Condition,
+    /// What stays behind with the old hardware.
+    pub bound: Bound,
 }
 
 impl Identity {
@@ -96,6 +100,7 @@ impl Identity {
             password: MachinePassword::read(&system, &hives.security),
             secrets: Secrets::read(&system, &hives.sam, &hives.security, hash),
             condition: Condition::read(&system, &hives.software),
+            bound: Bound::read(&system, &hives.software),
             machine_sid,
             policy,
             role,

@@ -1,7 +1,7 @@
 //! What is told of the machines in the collection.
 
 use hive::FileTime;
-use windows::identity::{Fact, Outcome, Role, Sid, Weight};
+use windows::identity::{Fact, Outcome, Role, Sid, StaticAddress, Weight};
 
 use crate::fixtures::{Machine, hex};
 use crate::oracles;
@@ -72,6 +72,41 @@ fn a_machine_in_a_domain() {
     assert_eq!(text(&condition.time_zone), "Pacific Standard Time");
     assert_eq!(condition.portable, Fact::Absent);
     assert_eq!(condition.findings(), []);
+    let bound = &identity.bound;
+    assert_eq!(bound.addresses, Fact::Known(Vec::new()));
+    assert_eq!(bound.tpm, Fact::Known(false));
+    // (regipy's DigitalProductId4 has it at the same place.)
+    assert_eq!(text(&bound.licence), "Retail:TB:Eval");
+}
+
+/// An address that was set, a TPM.
+#[test]
+fn what_stays_behind_is_told() {
+    let mut machine = Machine::joined();
+    let mut edit = machine.system.unwrap().edit(FileTime(1)).unwrap();
+    let set = "ControlSet001";
+    let card = "{143ED9ED-ABBA-4E29-A597-ABD62167CD04}";
+    let card = format!("{set}\\Services\\Tcpip\\Parameters\\Interfaces\\{card}");
+    let tpm = format!("{set}\\Enum\\ACPI\\MSFT0101\\1");
+    let class = "{D94EE5D8-D189-4994-83D2-F68D7D41B0E6}";
+    edit.create_key(&card).unwrap();
+    edit.create_key(&tpm).unwrap();
+    let addresses = hive::multi_sz(&["10.0.0.5", "0.0.0.0"]);
+    for (key, name, kind, data) in [
+        (&card, "EnableDHCP", hive::ValueType::DWORD, hive::dword(0)),
+        (&card, "IPAddress", hive::ValueType::MULTI_SZ, addresses),
+        (&tpm, "ClassGUID", hive::ValueType::SZ, hive::sz(class)),
+    ] {
+        edit.set_value(key, name, kind, &data).unwrap();
+    }
+    machine.system = Some(hive::Hive::open(edit.finish().unwrap(), &[]).unwrap().0);
+    let bound = machine.identity().bound;
+    let address = StaticAddress {
+        address: "10.0.0.5".to_owned(),
+        connection: Some("Ethernet".to_owned()),
+    };
+    assert_eq!(bound.addresses, Fact::Known(vec![address]));
+    assert_eq!(bound.tpm, Fact::Known(true));
 }
 
 #[test]
@@ -289,6 +324,7 @@ fn what_stands_against_a_restore_is_told() {
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
+    assert!(findings.iter().all(|f| f.short.len() <= 78), "{findings:?}");
     let notes = findings.iter().filter(|f| f.weight == Weight::Note);
     assert_eq!((findings.len(), notes.count()), (7, 1));
 }

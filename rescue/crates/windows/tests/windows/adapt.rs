@@ -397,6 +397,10 @@ fn host_what_is_only_done_when_it_applies() {
             ValueType::SZ,
             &sz("oobe\\windeploy.exe"),
         );
+        let directory = "ControlSet001\\Services\\NTDS\\Parameters";
+        let (name, file) = ("DSA Database file", sz("C:\\Windows\\NTDS\\ntds.dit"));
+        edit.create_key(directory).unwrap();
+        set(edit, directory, name, ValueType::SZ, &file);
     });
     let c = PartitionId::Mbr {
         signature: 0xD1CE_CF67,
@@ -418,6 +422,7 @@ fn host_what_is_only_done_when_it_applies() {
     let warned = |text: &str| plan.warnings.iter().any(|warning| warning.contains(text));
     assert!(warned("Setup\\SystemSetupInProgress") && warned("oobe\\windeploy.exe"));
     assert!(warned("SMBIOS UUID"));
+    assert!(warned("USN rollback"));
     let new = applied(&old, &plan, &case);
     let seen = oracle::changes(&old, &new);
     let others: BTreeSet<_> = seen

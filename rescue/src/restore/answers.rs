@@ -1,0 +1,211 @@
+//! What a technician wants to know after a restore: is it the same machine, will
+//! it boot here, what else has to be known.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use image::Timestamp;
+use serde::Serialize;
+
+use super::options::{Adapt, Options};
+use super::plan::Plan;
+use crate::capture;
+use crate::identity::{Compared, Known, Moment};
+
+/// The answers. Field names are part of the interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Answers {
+    /// Is it the same machine?
+    pub same_machine: Answer,
+    /// Will it boot here?
+    pub will_boot: Answer,
+    /// What has to be known, the most pressing first.
+    pub to_know: Vec<String>,
+}
+
+/// An answer and what it rests on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The answer.
+    pub verdict: Verdict,
+    /// Why, in sentences.
+    pub lines: Vec<String>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// As far as it was checked.
+    Yes,
+    /// It is known not to be so.
+    No,
+    /// Nobody can tell.
+    #[default]
+    Unknown,
+}
+
+/// Two machines with one identity take the domain, and the network, from each other.
+const BOTH: &str = "Never run the original and this one at once: one name, one identity.";
+
+/// The machine that a restore is for, as far as it is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Here {
+    /// Whether the firmware starts systems as on the captured machine; how that was.
+    firmware: Option<(bool, Firmware)>,
+    other_machine: bool,
+    has_tpm: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Firmware {
+    Uefi,
+    Bios,
+}
+
+impl Firmware {
+    fn of(machine: &image::Machine) -> Option<Self> {
+        match machine.firmware.as_deref()? {
+            "uefi" => Some(Self::Uefi),
+            "bios" => Some(Self::Bios),
+            _ => None,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Uefi => "UEFI",
+            Self::Bios => "BIOS",
+        }
+    }
+
+    const fn other(self) -> Self {
+        match self {
+            Self::Uefi => Self::Bios,
+            Self::Bios => Self::Uefi,
+        }
+    }
+}
+
+impl Here {
+    /// Where `options` restore to, beside the machine that was `captured`.
+    pub(super) fn of(options: &Options, captured: &image::Machine) -> Self {
+        match &options.adapt {
+            Adapt::No => Self::default(),
+            Adapt::To { hardware, .. } if hardware.elsewhere => Self {
+                other_machine: true,
+                ..Self::default()
+            },
+            Adapt::To { .. } => Self::beside(Path::new("/"), captured),
+        }
+    }
+
+    /// The machine whose `/sys` is below `root`.
+    fn beside(root: &Path, captured: &image::Machine) -> Self {
+        let now = capture::machine(root);
+        let of = |machine: &image::Machine| {
+            let names = [&machine.vendor, &machine.product];
+            names.map(Clone::clone)
+        };
+        let other = |before: &Option<String>, now: &Option<String>| matches!((before, now), (Some(before), Some(now)) if before != now);
+        let serial = other(&captured.uuid, &now.uuid) || other(&captured.serial, &now.serial);
+        let firmware = Firmware::of(captured).zip(Firmware::of(&now));
+        let tpms = std::fs::read_dir(root.join("sys/class/tpm"));
+        Self {
+            firmware: firmware.map(|(before, now)| (before == now, before)),
+            other_machine: serial || of(captured) != of(&now) && of(captured) != [None, None],
+            has_tpm: Some(tpms.is_ok_and(|mut all| all.next().is_some())),
+        }
+    }
+}
+
+impl Answers {
+    /// After the restore that `plan` planned; `warnings` are all there are.
+    pub(super) fn new(plan: &Plan, compared: Option<&Compared>, warnings: &[String]) -> Self {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        let captured: Option<Timestamp> = plan.summary.created.parse().ok();
+        let moment = Moment {
+            captured: captured.map_or(0, Timestamp::unix),
+            now: since_1970.unwrap_or_default().as_secs(),
+            other_machine: plan.here.other_machine,
+            has_tpm: plan.here.has_tpm,
+        };
+        let adapted = matches!(plan.options.adapt, Adapt::To { .. });
+        let facts = compared.map(|compared| compared.known.as_slice());
+        let facts = facts.unwrap_or_default().iter();
+        let known: Vec<&Known> = facts.chain(&plan.adaptation.known).collect();
+        Self {
+            same_machine: same_machine(compared),
+            will_boot: will_boot(plan, adapted),
+            to_know: to_know(&known, moment, warnings),
+        }
+    }
+}
+
+fn same_machine(compared: Option<&Compared>) -> Answer {
+    let unknown = |why: String| Answer {
+        verdict: Verdict::Unknown,
+        lines: vec![why],
+    };
+    match compared {
+        None => unknown("the image tells of no system on this disk.".to_owned()),
+        Some(compared) if !compared.unknown.is_empty() => Answer {
+            verdict: Verdict::Unknown,
+            lines: compared
+                .unknown
+                .iter()
+                .chain(&compared.equal)
+                .cloned()
+                .collect(),
+        },
+        Some(compared) => Answer {
+            verdict: Verdict::Yes,
+            lines: compared.equal.clone(),
+        },
+    }
+}
+
+fn will_boot(plan: &Plan, adapted: bool) -> Answer {
+    let adaptation = &plan.adaptation;
+    let mut lines = Vec::new();
+    let mut verdict = Verdict::Unknown;
+    if !adaptation.boots.is_empty() {
+        verdict = Verdict::Yes;
+        lines.extend(adaptation.boots.iter().cloned());
+    } else if adapted {
+        lines.push("only Windows is adapted to other hardware, and none was.".to_owned());
+    } else {
+        lines.push("nothing was adapted; it boots on hardware like that it comes from.".to_owned());
+    }
+    match plan.here.firmware {
+        Some((true, was)) => lines.push(format!("Firmware: {}, as before.", was.name())),
+        Some((false, was)) => {
+            verdict = Verdict::No;
+            let (was, now) = (was.name(), was.other().name());
+            lines.push(format!(
+                "Firmware: it started by {was}, this machine by {now}: set it to {was}."
+            ));
+        }
+        None => {}
+    }
+    if !adaptation.forced.is_empty() {
+        verdict = Verdict::No;
+        // What it lacks comes first.
+        lines.splice(
+            0..0,
+            adaptation.forced.iter().map(|why| format!("Forced: {why}")),
+        );
+    }
+    Answer { verdict, lines }
+}
+
+fn to_know(known: &[&Known], moment: Moment, warnings: &[String]) -> Vec<String> {
+    let mut all = vec![BOTH.to_owned()];
+    for known in known {
+        let told = known.tell(moment);
+        all.extend(told.filter(|told| !all.contains(told)));
+    }
+    let covered = |warning: &&String| !known.iter().any(|k| k.is_told_by(warning));
+    all.extend(warnings.iter().filter(covered).cloned());
+    all
+}
