@@ -4,6 +4,7 @@
 
 pub mod block;
 pub mod console;
+pub mod inode_flags;
 pub mod iscsi;
 pub mod limits;
 pub mod loops;
