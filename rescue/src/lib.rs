@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod adapt;
+pub mod boot_entries;
 pub mod capture;
 pub mod cli;
 mod deadline;

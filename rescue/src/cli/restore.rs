@@ -9,6 +9,7 @@ use disk::SectorSize;
 
 use super::Context;
 use crate::adapt::Drivers;
+use crate::boot_entries::BootEntries;
 use crate::event::{Event, Phase};
 use crate::inventory::{Disk, Hardware, Machine};
 use crate::restore::{self, Adapt, Discard, NotConfirmed, Options, Plan, Resume, Verify};
@@ -78,6 +79,15 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     drivers: Option<PathBuf>,
 
+    /// Whether the firmware gets boot entries for the disk, where UEFI started this
+    /// machine: "yes"; "no"; or "auto", on the rescue medium only.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    boot_entries: Wish,
+
+    /// Another folder of the firmware's variables, for tests.
+    #[arg(long, value_name = "DIR", hide = true)]
+    efivars: Option<PathBuf>,
+
     /// Restore even what will not start on that hardware.
     #[arg(long)]
     force: bool,
@@ -106,6 +116,7 @@ impl Args {
         }
         Ok(Options {
             adapt,
+            boot_entries: BootEntries::here(self.boot_entries, self.efivars.as_deref()),
             verify: if self.verify {
                 Verify::ReadBack
             } else {
@@ -211,10 +222,11 @@ mod tests {
     use clap::Args as _;
 
     /// Flags that are no keys of a plan's `[restore]`, and why.
-    const NO_KEY: [(&str, &str); 5] = [
+    const NO_KEY: [(&str, &str); 6] = [
         ("to", "[target] says which disk"),
         ("plan", "a plan that only plans does nothing"),
         ("yes", "a plan is a yes"),
+        ("efivars", "for tests"),
         (
             "hardware",
             "the medium restores onto the machine it runs on",

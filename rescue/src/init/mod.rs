@@ -63,6 +63,8 @@ pub fn run() -> ExitCode {
     let signals = sys::process::Signals::collect();
     let mut problems = mounts::mount_all();
     problems.extend(layers::mount_all());
+    // (Where its module is still to come, who needs them tries again.)
+    let _ = mounts::efi_variables();
     let cmdline = Cmdline::current();
     settle_kernel(&cmdline);
     let mut consoles = Consoles::open(&cmdline, port::path(&cmdline).as_deref());

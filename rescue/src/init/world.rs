@@ -25,6 +25,7 @@ use super::ssh::{self, Ssh};
 use super::state::Board;
 use super::told::{image_disk, in_full, others, tell, tell_controllers, tell_disks};
 use super::volumes;
+use crate::boot_entries::BootEntries;
 use crate::event::{Event, Sink};
 use crate::inventory::{self, Disk, Machine, contents};
 use crate::restore::{self, Adapt, Options, Resume, Verify};
@@ -102,6 +103,7 @@ impl<'a> Here<'a> {
             },
             // Whoever types the serial number has read the warnings.
             adapt: Adapt::here(Wish::Auto, &target, true, None),
+            boot_entries: BootEntries::here(Wish::Auto, None),
             ..Options::default()
         };
         let plan = restore::plan(&repository, &image, disk, &target, &options)?;

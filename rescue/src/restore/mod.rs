@@ -43,6 +43,7 @@ pub use refusal::{NotConfirmed, PickError, PlanError, Reason, Refusal};
 pub use report::{Checked, Report};
 pub use summary::{PartitionLine, Summary};
 
+use crate::boot_entries;
 use crate::event::{Event, Phase, Sink};
 use crate::identity::{Compared, Looker};
 use journal::Journal;
@@ -126,6 +127,21 @@ impl Session {
 
     fn answer(&mut self, compared: Option<&Compared>) {
         self.report.answers = Answers::new(&self.plan, compared, &self.report.warnings);
+    }
+
+    /// Tells the firmware of the disk; it is whole, whatever comes of that.
+    fn make_boot_entries(&mut self, sink: &dyn Sink) {
+        let (plan, device) = (&self.plan, self.target.clone());
+        let device: Arc<dyn disk::ReadAt> = device;
+        let wish = &plan.options.boot_entries;
+        let told = boot_entries::make(wish, &device, plan.disk.sector_size, &plan.families);
+        for text in &told.warnings {
+            if !self.report.warnings.contains(text) {
+                self.report.warnings.push(text.clone());
+                sink.emit(Event::Warning { text: text.clone() });
+            }
+        }
+        self.report.boot = told;
     }
 }
 
@@ -224,6 +240,7 @@ impl Adapted {
             sink.emit(Event::Warning { text });
         }
         session.check_identity(sink)?;
+        session.make_boot_entries(sink);
         session.report.seconds = session.began.elapsed().as_secs_f64();
         Ok(session.report)
     }

@@ -3,6 +3,7 @@
 use ::site::plan::Adapt as Wish;
 
 use crate::adapt::Drivers;
+use crate::boot_entries::BootEntries;
 use crate::init::site;
 use crate::inventory::{Disk, Hardware, Machine};
 
@@ -17,6 +18,8 @@ pub struct Options {
     pub resume: Resume,
     /// Whether the systems are changed so that they start on other hardware.
     pub adapt: Adapt,
+    /// Whether the firmware gets entries that start the disk.
+    pub boot_entries: BootEntries,
     /// Where holders of the target and of the repository are looked up.
     pub machine: Machine,
 }
@@ -93,6 +96,7 @@ impl Default for Options {
             discard: Discard::No,
             resume: Resume::IfSame,
             adapt: Adapt::No,
+            boot_entries: BootEntries::No,
             machine: Machine::host(),
         }
     }

@@ -19,6 +19,7 @@ use super::summary::Summary;
 use super::units::Units;
 use super::withheld::{Withheld, is_free, withhold};
 use crate::adapt::{self, Adaptation, Patch};
+use crate::boot_entries::{self, BootEntries, Told};
 use crate::identity::{Expected, Looker};
 use crate::inventory::{Disk, DiskKind, NodeId, Use, contents};
 
@@ -46,6 +47,8 @@ pub struct Plan {
     pub(super) here: Here,
     /// What makes the systems on it themselves.
     pub(super) identity: Option<Expected>,
+    /// The families of the systems on it.
+    pub(super) families: Vec<String>,
     pub(super) summary: Summary,
 }
 
@@ -103,6 +106,9 @@ pub fn plan(
     summary.warnings.extend(adaptation.warnings.iter().cloned());
     summary.adapt.clone_from(&adaptation.lines);
     summary.adapt_edits.clone_from(&adaptation.edits);
+    let families = families(image, disk);
+    summary.boot = boot_entries(repository, disk, &families, options)?;
+    summary.warnings.append(&mut summary.boot.warnings);
     summary.fetch_bytes = needs.stored_bytes;
     let here = Here::of(options, &image.manifest.machine);
     summary.describe_target(&found, carries);
@@ -121,6 +127,7 @@ pub fn plan(
         adaptation,
         here,
         identity: Expected::of(&image.manifest, disk.index),
+        families,
         summary,
     })
 }
@@ -174,6 +181,35 @@ fn adapt(
         adaptation.warnings.append(&mut adaptation.refusals);
     }
     Ok(adaptation)
+}
+
+fn families(image: &Image, disk: &DiskImage) -> Vec<String> {
+    let systems = image.manifest.systems.iter();
+    let here = systems.filter(|system| system.disk == disk.index);
+    here.map(|system| system.family.clone()).collect()
+}
+
+/// What the firmware will be told of the disk.
+fn boot_entries(
+    repository: &Repository,
+    disk: &DiskImage,
+    families: &[String],
+    options: &Options,
+) -> Result<Told, PlanError> {
+    if options.boot_entries == BootEntries::No {
+        return Ok(Told::default());
+    }
+    let source = Arc::new(Watched {
+        inner: repository.read_at(disk)?,
+        failed: Mutex::new(None),
+    });
+    let shared: Arc<dyn ReadAt> = source.clone();
+    let told = boot_entries::plan(&options.boot_entries, &shared, disk.sector_size, families);
+    let failed = source.failed.lock();
+    match failed.unwrap_or_else(PoisonError::into_inner).take() {
+        Some(error) => Err(PlanError::reading(error)),
+        None => Ok(told),
+    }
 }
 
 /// The image's disk, whose first failure is kept: those who look at it from another

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::answers::Answers;
 use super::plan::Plan;
+use crate::boot_entries::Told;
 
 /// The outcome of a restore that succeeded. Field names are part of the
 /// interface.
@@ -33,6 +34,8 @@ pub struct Report {
     pub checked: Checked,
     /// What was changed for the hardware, in sentences.
     pub adapted: Vec<String>,
+    /// The firmware's boot entries for it, as they were read back.
+    pub boot: Told,
     /// The systems on it that were looked at afterwards and are themselves.
     pub same: Vec<String>,
     /// Is it the same machine, will it boot here, what has to be known.
@@ -69,10 +72,11 @@ impl Report {
         same.map(|system| format!("the same machine, checked: {system}"))
     }
 
-    /// A sentence for each thing that was changed for the hardware.
+    /// A sentence for each thing that was changed for the hardware, and in it.
     pub fn adapted_in_words(&self) -> impl Iterator<Item = String> {
         let adapted = self.adapted.iter();
-        adapted.map(|line| format!("for this hardware: {line}"))
+        let adapted = adapted.map(|line| format!("for this hardware: {line}"));
+        adapted.chain(self.boot.lines.iter().cloned())
     }
 
     pub(super) fn begin(plan: &Plan) -> Self {
@@ -88,6 +92,7 @@ impl Report {
             skipped_bytes: 0,
             checked: Checked::BeforeWriting,
             adapted: Vec::new(),
+            boot: Told::default(),
             same: Vec::new(),
             answers: Answers::default(),
             resumed: plan.resume.is_some(),

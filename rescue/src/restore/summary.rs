@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::journal::Journal;
 use super::options::{Discard, Options, Verify};
 use super::plan::Plan;
+use crate::boot_entries::Told;
 use crate::inventory::{Contents, Disk};
 
 /// What a restore is going to do. Field names are part of the interface.
@@ -54,6 +55,8 @@ pub struct Summary {
     pub adapt: Vec<String>,
     /// The same, thing by thing.
     pub adapt_edits: Vec<String>,
+    /// What the firmware is told of the disk.
+    pub boot: Told,
     /// Continuing an interrupted restore of the same image: bytes it did.
     pub resumes_at: Option<u64>,
     /// Whether all of it will be read back.
@@ -117,6 +120,7 @@ impl Summary {
             changes: Vec::new(),
             adapt: Vec::new(),
             adapt_edits: Vec::new(),
+            boot: Told::default(),
             resumes_at: None,
             verify: options.verify == Verify::ReadBack,
             discard: options.discard == Discard::Target,
@@ -292,7 +296,7 @@ impl Summary {
         if self.discard {
             writeln!(f, "  The whole target is discarded (TRIM) first.")?;
         }
-        for line in &self.adapt {
+        for line in self.adapt.iter().chain(&self.boot.lines) {
             writeln!(f, "  {line}")?;
         }
         let verify = if self.verify {

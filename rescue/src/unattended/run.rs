@@ -16,6 +16,7 @@ use super::plan::{OnFailure, Once, Plan, Restore, Target, Then};
 use super::report::Outcome;
 use super::target::{TargetError, choose};
 use crate::adapt::Drivers;
+use crate::boot_entries::BootEntries;
 use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
 use crate::init::devices::{self, Devices};
@@ -156,6 +157,7 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
             Resume::IfSame
         },
         adapt: Adapt::here(wanted.adapt, &target, wanted.force, drivers),
+        boot_entries: BootEntries::here(wanted.boot_entries, None),
         ..Options::default()
     };
     let steps = restore::plan(&repository, &image, disk, &target, &options)?;

@@ -51,16 +51,16 @@ fn numbers(numbers: &[u16]) -> Vec<BootNumber> {
 
 #[test]
 fn a_new_option_gets_a_free_number_and_comes_first() {
-    let mut known = known(&[2, 0, 7], &[(0, pxe()), (2, option("x", esp(9), SHIM))]);
+    let mut known = known(&[2, 0, 3], &[(0, pxe()), (2, option("x", esp(9), SHIM))]);
     known.unknown.insert(BootNumber(1));
     let changes = known.changes(&disk()).unwrap();
     assert_eq!(
         changes.put,
-        [(BootNumber(3), option("debian", esp(OURS), SHIM))]
+        [(BootNumber(4), option("debian", esp(OURS), SHIM))]
     );
-    assert_eq!(changes.numbers, numbers(&[3]));
-    // Boot0007 leads nowhere, which is not our business.
-    assert_eq!(changes.order, Some(numbers(&[3, 2, 0, 7])));
+    assert_eq!(changes.numbers, numbers(&[4]));
+    // Boot0003 leads nowhere, which is not our business.
+    assert_eq!(changes.order, Some(numbers(&[4, 2, 0, 3])));
     assert_eq!(changes.remove, []);
 }
 

@@ -17,7 +17,7 @@ fn partition() -> HardDrive {
         number: 1,
         start: 2048,
         size: 65_536,
-        signature: Signature::Gpt(Uuid::from_u128(0x1111_1111_2222_3333_4444_5555_5555_5555)),
+        signature: Signature::Gpt(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)),
     }
 }
 
@@ -37,6 +37,15 @@ fn what_another_program_wrote_is_read_and_written_the_same() {
     let boot = "\\EFI\\BOOT\\BOOTX64.EFI".to_owned();
     assert_eq!(full.path.file(), Some((partition(), boot)));
     assert_eq!(full.to_bytes().unwrap(), FULL);
+
+    // A path of two instances (7f 01 between them) is one.
+    let mut two = DEBIAN.to_vec();
+    let end = two.len() - 4;
+    two.splice(end..end, [0x7f, 1, 4, 0, 1, 1, 4, 0]);
+    two[4] += 8;
+    let option = LoadOption::parse(&two).unwrap();
+    assert_eq!((option.path.0.len(), option.data.len()), (4, 0));
+    assert_eq!(option.to_bytes().unwrap(), two);
 
     let pxe = LoadOption::parse(PXE).unwrap();
     assert_eq!((pxe.attributes, pxe.path.file()), (9, None));

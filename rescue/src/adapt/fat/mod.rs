@@ -9,6 +9,7 @@
 
 mod contents;
 mod error;
+mod list;
 mod put;
 mod stream;
 

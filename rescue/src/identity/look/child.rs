@@ -13,6 +13,7 @@ use super::super::{linux, windows};
 use super::wire::{self, Answer, At, Job, Looked, Task};
 use super::{Kind, MEMORY, TIME};
 use crate::adapt::{self, Adaptation};
+use crate::boot_entries;
 use crate::files::{Ext, FilesError, Folder, Ntfs};
 
 /// Looks where the process at the other end of standard input says: all that
@@ -50,6 +51,10 @@ pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
             };
             let answer: Answer<Adaptation> = adapt::plan_starts(Arc::new(device), kind, around);
             serde_json::to_vec(&answer)?
+        }
+        Job::Loaders(files) => {
+            let answer = boot_entries::esp::look(Arc::new(device), files);
+            serde_json::to_vec(&answer.map_err(|e| e.to_string()))?
         }
     };
     socket.write_all(&[wire::ANSWER])?;

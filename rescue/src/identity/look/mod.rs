@@ -8,6 +8,7 @@
 //! However badly it ends, the outcome is a sentence here.
 
 mod child;
+mod loaders;
 mod starts;
 mod wire;
 

@@ -48,6 +48,9 @@ pub(super) enum Job {
     Linux(Hardware, Vec<(u32, String)>),
     /// What Windows starts from there, also an [`Adaptation`](crate::adapt::Adaptation).
     Starts(Around),
+    /// What the EFI system partition has for the firmware to start, and which of these
+    /// files it lacks ([`Esp`](crate::boot_entries::Esp)).
+    Loaders(Vec<String>),
 }
 
 /// Where.

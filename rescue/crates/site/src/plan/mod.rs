@@ -94,6 +94,9 @@ pub struct Restore {
     /// Whether the systems in the image are changed so that they start on this hardware.
     #[serde(default)]
     pub adapt: Adapt,
+    /// Whether the firmware gets boot entries for the disk.
+    #[serde(default)]
+    pub boot_entries: Adapt,
     /// A folder with unpacked drivers for Windows.
     pub drivers: Option<Place>,
     /// Restore even what will not start on this hardware.
@@ -111,7 +114,7 @@ fn latest() -> String {
     "latest".to_owned()
 }
 
-/// Whether systems are adapted to the hardware.
+/// Whether systems are adapted to the hardware, or the firmware is told of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Adapt {
