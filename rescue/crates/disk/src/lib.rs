@@ -5,7 +5,8 @@
 //! [`ReadAt`] covers unless a type says otherwise.
 //!
 //! [`read_table`] says what is on a disk, [`regions`] tiles it into partitions
-//! and gaps, [`plan_layout`] fits the table to the disk it is restored to.
+//! and gaps, [`plan_layout`] fits the table to the disk it is restored to, [`to_gpt`] makes a
+//! GPT of an MBR on the way.
 #![forbid(unsafe_code)]
 
 mod bytes;
@@ -19,7 +20,8 @@ mod units;
 
 pub use io::{MemDisk, ReadAt, Window, WriteAt};
 pub use layout::{
-    DiskEnds, Growth, Layout, LayoutRefusal, TableWrite, WriteRole, grow_last, plan_layout,
+    Converted, DiskEnds, Growth, Layout, LayoutRefusal, TableWrite, ToGpt, ToGptRefusal, WriteRole,
+    grow_last, plan_layout, to_gpt,
 };
 pub use regions::{Region, RegionKind, regions};
 pub use table::{

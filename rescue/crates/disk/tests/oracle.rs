@@ -14,8 +14,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use disk::{
-    Layout, NoteKind, Partition, ReadAt, SectorSize, Table, TableKind, plan_layout, read_table,
-    regions,
+    Layout, NoteKind, Partition, ReadAt, SectorSize, Table, TableKind, ToGpt, plan_layout,
+    read_table, regions, to_gpt,
 };
 use tempfile::NamedTempFile;
 
@@ -315,6 +315,43 @@ fn what_sfdisk_writes_as_mbr_is_read_with_its_logical_partitions() {
         "{text}"
     );
     assert_eq!(target.table(SectorSize::B512).partitions, table.partitions);
+}
+
+#[test]
+fn sgdisk_and_sfdisk_find_nothing_wrong_with_a_gpt_made_of_an_mbr() {
+    let disk = Disk::new(64 * MIB);
+    let script = "label: dos\nlabel-id: 0x36234da4\nstart=63, size=16065, type=7\n\
+                  start=20480, size=65536, type=7, bootable\nstart=90112, size=8192, type=27\n";
+    must("fdisk", "sfdisk", &["-q", disk.path()], script);
+    let table = disk.table(SectorSize::B512);
+    let guid = |at: Option<u64>| uuid::Uuid::from_u128(u128::from(at.unwrap_or(7)) << 64 | 0xabc);
+    for (size, reuse, esp) in [(64, None, 4), (96, None, 4), (64, Some(2), 2)] {
+        let wanted = ToGpt {
+            reuse,
+            esp_size: 12 * MIB,
+            guid: &guid,
+        };
+        let found = to_gpt(&table, disk.file(), size * MIB, &wanted).unwrap();
+        let target = disk.restore(&found.table, &found.layout, size * MIB);
+        let text = must("gdisk", "sgdisk", &["-v", target.path()], "");
+        assert!(text.contains("No problems found"), "{text}");
+        let text = must("fdisk", "sfdisk", &["--verify", target.path()], "");
+        assert!(text.contains("No errors detected"), "{text}");
+        let theirs = target.sfdisk();
+        compare(&found.table, &theirs);
+        assert_eq!(theirs["lastlba"].as_u64(), Some(size * MIB / 512 - 34));
+        let id = guid(None).to_string().to_uppercase();
+        assert_eq!(theirs["id"].as_str(), Some(&*id));
+        let parts = theirs["partitions"].as_array().unwrap();
+        let is_esp = |p: &&serde_json::Value| {
+            p["type"] == "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+                && p["node"].as_str().unwrap().ends_with(&format!("{esp}"))
+        };
+        assert_eq!(parts.iter().filter(is_esp).count(), 1, "{theirs}");
+        let recovery = parts.iter().find(|p| p["start"] == 90112).unwrap();
+        assert_eq!(recovery["type"], "DE94BBA4-06D1-4D40-A16A-BFD50179D6AC");
+        assert_eq!(recovery["attrs"], "RequiredPartition GUID:63");
+    }
 }
 
 #[test]

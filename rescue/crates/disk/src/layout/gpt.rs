@@ -263,7 +263,7 @@ fn stretch_protective(mbr: &mut [u8], old_sectors: u64, new_sectors: u64) -> Opt
 /// CHS address of the protective entry's last sector: the usual geometry of
 /// 255 heads and 63 sectors. One too large for the field stays as it was if
 /// that already said so (tools write 0xfeffff or 0xffffff).
-fn chs_end(sectors: u32, old: [u8; 3]) -> [u8; 3] {
+pub(super) fn chs_end(sectors: u32, old: [u8; 3]) -> [u8; 3] {
     let (cylinder, rest) = (sectors / (255 * 63), sectors % (255 * 63));
     let (head, sector) = (rest / 63, rest % 63 + 1);
     match (

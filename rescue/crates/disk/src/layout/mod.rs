@@ -10,8 +10,10 @@ mod gpt;
 mod grow;
 #[cfg(test)]
 mod tests;
+mod to_gpt;
 
 pub use grow::{Growth, grow_last};
+pub use to_gpt::{Converted, ToGpt, ToGptRefusal, to_gpt};
 
 use serde::{Deserialize, Serialize};
 

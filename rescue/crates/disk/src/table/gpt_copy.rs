@@ -29,7 +29,9 @@ pub(crate) mod field {
     pub(crate) const HEADER_CRC: usize = 16;
     pub(crate) const MY_LBA: usize = 24;
     pub(crate) const ALTERNATE_LBA: usize = 32;
+    pub(crate) const FIRST_USABLE: usize = 40;
     pub(crate) const LAST_USABLE: usize = 48;
+    pub(crate) const DISK_GUID: usize = 56;
     pub(crate) const ENTRIES_LBA: usize = 72;
     pub(crate) const ENTRY_COUNT: usize = 80;
     pub(crate) const ENTRY_SIZE: usize = 84;

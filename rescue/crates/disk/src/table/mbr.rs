@@ -102,6 +102,11 @@ impl MbrSector {
         self.used().any(|(_, e)| e.is_protective())
     }
 
+    /// Whether it has an extended partition, be it an empty one.
+    pub(crate) fn has_extended(&self) -> bool {
+        self.used().any(|(_, e)| e.is_extended())
+    }
+
     /// Whether this can be a partition table at all: every active flag is one,
     /// and there is an entry or at least the signature that tools give a disk
     /// when they label it. (Boot code alone is no table.)
