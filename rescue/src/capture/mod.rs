@@ -9,6 +9,7 @@
 //! else; [`run`] moves the data. Memory does not depend on the disks' size but
 //! for 12 bytes per stored chunk, about 80 MB per TB.
 
+mod guards;
 mod machine;
 mod pipeline;
 mod reader;

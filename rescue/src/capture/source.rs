@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use disk::{Extent, ReadAt, SectorSize, Table, TableError, Window};
 use image::{BLOCK, Consistency, DiskImage, Filesystem, PartitionInfo, RegionKind, TableKind};
 
+use super::guards;
 use crate::event::{Event, Sink};
 use crate::identity::Place;
 use crate::inventory::Disk;
@@ -102,6 +103,7 @@ pub(super) fn plan_device(
     for region in disk::regions(&table, device.size()) {
         regions.push(plan_region(&*device, &table, region, whole, &path)?);
     }
+    notes.extend(guards::notes(&regions));
     let source = Source {
         device,
         disk,

@@ -32,7 +32,7 @@ impl Ntfs {
         Ok(Self { partition, dirty })
     }
 
-    /// Whether Windows marked it dirty: it was in use, or has to be checked.
+    /// Whether it was in use, or has to be checked: see [`NtfsFiles::is_dirty`].
     #[must_use]
     pub fn dirty(&self) -> bool {
         self.dirty

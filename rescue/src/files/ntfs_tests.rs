@@ -107,6 +107,34 @@ fn a_volume_marked_dirty_is_told() {
     assert!(open(&bytes).dirty());
 }
 
+/// A restart page of the log: its area at 0x30, client in use there at 12, flags at 14.
+fn restart_page(client: u16, flags: u16) -> Vec<u8> {
+    let mut page = vec![0; 4096];
+    let mut put = |at: usize, field: &[u8]| page[at..at + field.len()].copy_from_slice(field);
+    put(0, b"RSTR\x1E\0\x09\0");
+    put(0x10, &4096_u32.to_le_bytes());
+    put(0x18, &[0x30]);
+    put(0x30, &[7]);
+    put(0x3C, &client.to_le_bytes());
+    put(0x3E, &flags.to_le_bytes());
+    page
+}
+
+#[test]
+fn a_volume_whose_log_was_not_closed_is_told() {
+    let bytes = volume();
+    // mkntfs fills the log with 0xFF.
+    let log = bytes.chunks(4096).position(|page| page == [0xFF; 4096]);
+    let log = log.unwrap() * 4096;
+    for (client, flags, dirty) in [(0, 0, true), (0, 2, false), (0xFFFF, 0, false)] {
+        let mut bytes = bytes.clone();
+        for at in [log, log + 4096] {
+            bytes[at..at + 4096].copy_from_slice(&restart_page(client, flags));
+        }
+        assert_eq!(open(&bytes).dirty(), dirty, "{client} {flags}");
+    }
+}
+
 #[test]
 fn what_is_compressed_or_encrypted_is_not_taken_for_its_contents() {
     let bytes = volume();

@@ -98,8 +98,8 @@ fn on_ntfs(files: &Ntfs, key: &IdentityKey) -> Looked {
         return Looked::default();
     };
     if files.dirty() {
-        let text = "Windows marked this volume dirty: it was in use or has to be checked, and \
-                    what is told of it may be older than what Windows would find.";
+        let text = "Windows had not finished with this volume: it was in use or has to be \
+                    checked, and what is told of it may be older than what Windows would find.";
         looked.notes.push(text.to_owned());
     }
     looked

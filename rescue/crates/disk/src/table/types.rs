@@ -141,6 +141,7 @@ pub(super) fn mbr_type_name(kind: u8) -> &'static str {
         0xbf => "Solaris",
         0xda => "data without a filesystem",
         0xde => "Dell utility",
+        0xe7 => "Windows Storage Spaces",
         0xe8 => "Linux LUKS",
         0xea => "Linux extended boot (XBOOTLDR)",
         0xeb => "BeOS",

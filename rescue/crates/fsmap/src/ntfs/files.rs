@@ -7,7 +7,7 @@ use disk::{Extent, ReadAt};
 
 use super::index;
 use super::record::{DATA, REPARSE_POINT, VOLUME_INFORMATION, Value};
-use super::state::{CHKDSK_UNDERWAY, DIRTY, VOLUME};
+use super::state::{CHKDSK_UNDERWAY, DIRTY, VOLUME, log_is_clean};
 use super::volume::{PART, Volume};
 use crate::bytes::{Source, le16, plus, times};
 use crate::error::{Stop, raw};
@@ -65,15 +65,17 @@ impl<'a> NtfsFiles<'a> {
         Ok(Self { volume })
     }
 
-    /// Whether Windows marked it dirty: it was in use, or has to be checked.
+    /// Whether it was in use, or has to be checked: Windows marked it dirty, or did not
+    /// close its log.
     ///
     /// # Errors
-    /// When the volume's information cannot be read.
+    /// When the volume's information or its log cannot be read.
     pub fn is_dirty(&self) -> Result<bool, Unreadable> {
-        match self.volume.value(VOLUME, VOLUME_INFORMATION, "")? {
-            Some(Value::Resident(info)) => Ok(le16(&info, 0x0A)? & (DIRTY | CHKDSK_UNDERWAY) != 0),
-            _ => Err(Unreadable("it has no volume information".to_owned())),
-        }
+        let marked = match self.volume.value(VOLUME, VOLUME_INFORMATION, "")? {
+            Some(Value::Resident(info)) => le16(&info, 0x0A)? & (DIRTY | CHKDSK_UNDERWAY) != 0,
+            _ => return Err(Unreadable("it has no volume information".to_owned())),
+        };
+        Ok(marked || !log_is_clean(&self.volume)?)
     }
 
     /// What is at `path` ("/Windows/System32"); ASCII letters count without

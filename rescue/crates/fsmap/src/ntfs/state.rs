@@ -35,7 +35,7 @@ pub(crate) fn check(volume: &Volume<'_>) -> Result<(), Stop> {
 }
 
 /// Looks at both restart pages; the one with the higher number counts.
-fn log_is_clean(volume: &Volume<'_>) -> Result<bool, Stop> {
+pub(super) fn log_is_clean(volume: &Volume<'_>) -> Result<bool, Stop> {
     let Some(log) = volume.value(LOGFILE, DATA, "")? else {
         return raw("it has no log");
     };
