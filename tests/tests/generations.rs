@@ -7,8 +7,8 @@ use qemu::{Bus, Disk, Firmware as Starts, Machine, Nic, NicModel};
 use std::fs;
 use std::path::Path;
 use tests::phony::{
-    Asked, Captured, Dirty, NVME, Seven, check_with, fact, judge_with, keys, mark_in_use, read,
-    replace, strings,
+    Asked, Captured, Dirty, Firmware, NVME, Seven, check_with, fact, judge_with, keys, mark_in_use,
+    read, replace, strings,
 };
 use tests::rescue::code;
 use tests::{Unattended, Web};
@@ -66,6 +66,7 @@ fn host_a_windows_7_gets_the_entries_that_it_lacks() -> Result<()> {
     let made = Seven {
         nvme: true,
         without_ahci: true,
+        ..Seven::default()
     };
     let captured = Captured::of(|disk| made.make(disk))?;
     for (controller, service, id) in [
@@ -90,6 +91,35 @@ fn host_a_windows_7_without_a_driver_for_nvme_is_refused() -> Result<()> {
         .restore(&target, NVME, &[])?
         .failed_with(code::WILL_NOT_START, &words)?;
     ensure!(is_blank(&target)?, "something was written");
+    Ok(())
+}
+
+/// `--hardware` also says what starts the machine.
+#[test]
+fn host_a_windows_that_the_firmware_does_not_start_is_refused() -> Result<()> {
+    let seven = Seven {
+        x86: true,
+        ..Seven::default()
+    };
+    let small = Captured::of(|disk| seven.make(disk))?;
+    let modern = Captured::new(Firmware::Uefi, false)?;
+    for (captured, firmware, other, why) in [
+        (&small, "uefi", "bios", "one of 32 bits"),
+        (&modern, "bios", "uefi", "is started by UEFI"),
+    ] {
+        let target = captured.target()?;
+        let hardware = |firmware: &str| format!("{firmware}\n{AHCI}");
+        captured
+            .restore(&target, &hardware(firmware), &["--force", "--plan"])?
+            .succeeded()?;
+        captured
+            .restore(&target, &hardware(firmware), &[])?
+            .failed_with(code::WILL_NOT_START, &[why, "restore again"])?;
+        ensure!(is_blank(&target)?, "something was written");
+        captured
+            .restore(&target, &hardware(other), &["--plan"])?
+            .succeeded()?;
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@
 mod bring;
 mod drivers;
 pub mod fat;
+mod fits;
 mod in_place;
 mod linux;
 mod patch;
@@ -180,6 +181,9 @@ pub fn plan(
         let found = search.adaptation(&window, place.kind, hardware, listing, &names);
         let found = found.map(|mut found| {
             if place.kind == Kind::Ntfs {
+                let windows = found != Adaptation::default();
+                let misfit = fits::disk(disk, hardware).filter(|_| windows);
+                found.refusals.extend(misfit);
                 found.take(starts.on_ntfs(&place));
             }
             found

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::bring::Brought;
 use super::in_place::{BLOCK, replace};
-use super::{Adaptation, Listing, Patch};
+use super::{Adaptation, Listing, Patch, fits};
 use crate::inventory::{Attached, ControllerId, Hardware};
 
 pub(super) const SYSTEM: &str = "/Windows/System32/config/SYSTEM";
@@ -68,6 +68,7 @@ pub(super) fn plan(
         told.warnings.push(text.to_owned());
         return Ok(told);
     }
+    told.refusals.extend(fits::windows(&system, hardware)?);
     let mut brought = Brought::default();
     if let Some(listing) = listing {
         brought = windows.bring(&system, listing, &controllers, &mut told)?;

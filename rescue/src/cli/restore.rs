@@ -70,7 +70,7 @@ pub(crate) struct Args {
     adapt: Wish,
 
     /// Change them for the machine with these controllers instead of this one:
-    /// lines of its /sys/bus/pci/devices/*/modalias.
+    /// lines of its /sys/bus/pci/devices/*/modalias, and "bios" or "uefi".
     #[arg(long, value_name = "FILE", conflicts_with = "adapt")]
     hardware: Option<PathBuf>,
 

@@ -27,6 +27,20 @@ pub struct Hardware {
     pub others: Vec<String>,
     /// Whether it is that of another machine than the one this runs on.
     pub elsewhere: bool,
+    /// What the machine was started by, if that is known and the disk is one of it.
+    pub started_by: Option<StartedBy>,
+}
+
+/// What a machine was started by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StartedBy {
+    /// A BIOS.
+    Bios,
+    /// UEFI of 64 bits.
+    Uefi,
+    /// UEFI of 32 bits.
+    Uefi32,
 }
 
 /// A storage controller.
@@ -100,6 +114,17 @@ impl Machine {
             others: self.storage_aliases(&way),
             way: aliases(&way),
             elsewhere: false,
+            started_by: (disk.kind == DiskKind::Device).then(|| self.started_by()),
+        }
+    }
+
+    /// What it was started by, as Linux tells it (`fw_platform_size`: bits).
+    fn started_by(&self) -> StartedBy {
+        let efi = self.root.join("sys/firmware/efi");
+        match text(&efi, "fw_platform_size").as_deref() {
+            _ if !efi.is_dir() => StartedBy::Bios,
+            Some("32") => StartedBy::Uefi32,
+            _ => StartedBy::Uefi,
         }
     }
 
@@ -230,7 +255,8 @@ fn function(device: &Path) -> Option<Pci> {
 
 impl Hardware {
     /// The storage controllers of another machine, by lines of its
-    /// `/sys/bus/pci/devices/*/modalias`; the disk may hang on any of them.
+    /// `/sys/bus/pci/devices/*/modalias`; the disk may hang on any of them. A line "bios"
+    /// or "uefi" tells what starts it.
     ///
     /// # Errors
     /// When the file cannot be read, or names no storage controller.
@@ -265,7 +291,16 @@ impl Hardware {
                 .filter(|line| alias(line).is_some_and(|pci| pci.class >> 16 == STORAGE))
                 .collect(),
             elsewhere: true,
+            started_by: text.lines().find_map(started_by),
         })
+    }
+}
+
+fn started_by(line: &str) -> Option<StartedBy> {
+    match line.trim() {
+        "bios" => Some(StartedBy::Bios),
+        "uefi" => Some(StartedBy::Uefi),
+        _ => None,
     }
 }
 
@@ -392,5 +427,28 @@ mod tests {
         assert_eq!(told(&disk), nvme);
         disk.kind = DiskKind::RawFile;
         assert!(told(&disk).iter().all(|(_, boots)| !boots));
+    }
+
+    #[test]
+    fn what_started_the_machine() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Machine::at(folder.path());
+        let efi = folder.path().join("sys/firmware/efi");
+        assert_eq!(machine.started_by(), StartedBy::Bios);
+        fs::create_dir_all(&efi).unwrap();
+        for (bits, found) in [
+            ("", StartedBy::Uefi),
+            ("64\n", StartedBy::Uefi),
+            ("32\n", StartedBy::Uefi32),
+        ] {
+            fs::write(efi.join("fw_platform_size"), bits).unwrap();
+            assert_eq!(machine.started_by(), found);
+        }
+        let list = folder.path().join("list");
+        for (line, found) in [("uefi\n", Some(StartedBy::Uefi)), ("", None)] {
+            let ahci = "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01";
+            fs::write(&list, format!("{line}{ahci}\n")).unwrap();
+            assert_eq!(Hardware::of_file(&list).unwrap().started_by, found);
+        }
     }
 }

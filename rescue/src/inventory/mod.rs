@@ -22,7 +22,7 @@ use anyhow::{Context as _, bail};
 
 pub use contents::{Contents, DiskFile, NodeId, Part, Signature, contents};
 use graph::{Graph, Node};
-pub use hardware::{Attached, Controller, ControllerId, Hardware, Pci};
+pub use hardware::{Attached, Controller, ControllerId, Hardware, Pci, StartedBy};
 pub use types::{Bus, Disk, DiskKind, Use};
 
 /// Where the kernel shows itself: `/`, or a test's imitation of it.

@@ -37,6 +37,8 @@ pub struct Seven {
     pub nvme: bool,
     /// Whether it lost its entry for AHCI.
     pub without_ahci: bool,
+    /// Whether its registry says that it is one of 32 bits.
+    pub x86: bool,
 }
 
 impl Seven {
@@ -100,6 +102,10 @@ impl Seven {
             driver(&mut edit, service)?;
         }
         self.database(&mut edit)?;
+        if self.x86 {
+            let key = r"ControlSet001\Control\Session Manager\Environment";
+            edit.set_value(key, "PROCESSOR_ARCHITECTURE", ValueType::SZ, &sz("x86"))?;
+        }
         Ok(edit.finish()?)
     }
 

@@ -11,6 +11,7 @@ pub mod bcd;
 mod bytes;
 pub mod control_sets;
 pub mod drivers;
+pub mod firmware;
 pub mod identity;
 pub mod ids;
 pub mod inf;

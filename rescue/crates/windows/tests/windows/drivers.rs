@@ -181,3 +181,11 @@ fn excluded_devices_get_another_driver() {
     assert_eq!(of(vec![generic.clone()]).as_deref(), Some("storahci"));
     assert_eq!(of(vec![excluded, generic]), None);
 }
+
+#[test]
+fn processors_are_told() {
+    for name in ["joined-8.1/SYSTEM", "dirty-10/SYSTEM"] {
+        let found = windows::firmware::processor(&fixtures::hive(name)).unwrap();
+        assert_eq!(found, Some(windows::firmware::Processor::Amd64), "{name}");
+    }
+}
