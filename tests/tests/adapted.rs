@@ -6,7 +6,9 @@ use anyhow::{Context, Result, ensure};
 use qemu::{Bus, Disk, Firmware as Starts, Machine, Nic, NicModel};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use tests::phony::{Asked, Captured, Firmware, NVME, check, fact, judge, keys, strings};
+use tests::phony::{
+    Asked, Captured, Firmware, NVME, check, fact, judge, judge_with, keys, strings,
+};
 use tests::rescue::{code, rescue};
 use tests::{Unattended, Web};
 
@@ -126,6 +128,64 @@ fn host_a_driver_that_a_windows_lacks_is_brought_in() -> Result<()> {
     judge(&captured, &target, &keys(&plan)?, &["vioscsi", "disk"])?;
     let found = tests::phony::read(&target, "Windows/System32/drivers/vioscsi.sys")?;
     ensure!(found == b"no real vioscsi.sys");
+    Ok(())
+}
+
+/// Intel's PRO/1000 of QEMU and VirtualBox.
+const E1000: &str = "pci:v00008086d0000100Esv00008086sd0000001Ebc02sc00i00";
+
+/// Windows does not boot with a network card, but it shall have its driver.
+#[test]
+fn host_drivers_of_other_devices_are_laid_down_for_windows_to_install() -> Result<()> {
+    let captured = Captured::new(Firmware::Uefi, false)?;
+    let folder = captured.folder();
+    let drivers = driver_folder(folder)?;
+    let net = drivers.join("net/e1g");
+    fs::create_dir_all(net.join("sub"))?;
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packages = packages.join("../rescue/crates/windows/tests/packages/e1g");
+    fs::copy(packages.join("e1gx.inf"), net.join("e1gx.inf")).context("the test's package")?;
+    for file in ["e1gx.sys", "e1gx.cat", "sub/read.me"] {
+        fs::write(net.join(file), format!("no real {file}"))?;
+    }
+    let drivers = drivers.to_str().context("a path in Unicode")?;
+    let words = ["--verify", "--drivers", drivers];
+    let target = captured.target()?;
+    let both = format!("{VIOSCSI}\n{E1000}");
+    let done = captured.restore(&target, &both, &words)?.succeeded()?;
+    let plan = fact(&done.lines, "plan")?;
+    let told = strings(&plan["adapt"]).join("\n");
+    ensure!(told.contains("Laid down for Windows to install"), "{told}");
+    let edits = strings(&plan["adapt_edits"]).join("\n");
+    ensure!(edits.contains("SOFTWARE: add "), "{edits}");
+    let staged = [
+        "--staged",
+        r"%SystemRoot%\Drivers\rescue\vioscsi\vioscsi.inf",
+        "--staged",
+        r"%SystemRoot%\Drivers\rescue\staged-net-e1g\e1gx.inf",
+    ];
+    judge_with(&captured, &target, &keys(&plan)?, &["vioscsi"], &staged)?;
+    for (file, text) in [
+        ("e1gx.sys", "no real e1gx.sys"),
+        ("sub/read.me", "no real sub/read.me"),
+    ] {
+        let path = format!("Windows/Drivers/rescue/staged-net-e1g/{file}");
+        ensure!(
+            tests::phony::read(&target, &path)? == text.as_bytes(),
+            "{path}"
+        );
+    }
+    // On a machine without such a card nothing of it is there.
+    let target = captured.target()?;
+    let done = captured.restore(&target, NVME, &words)?.succeeded()?;
+    let plan = fact(&done.lines, "plan")?;
+    let warned = strings(&plan["warnings"]).join("\n");
+    ensure!(
+        warned.contains("Nothing in the folder of drivers is for"),
+        "{warned}"
+    );
+    judge(&captured, &target, &keys(&plan)?, &["stornvme"])?;
+    ensure!(!tests::phony::list(&target, "Windows")?.contains(&"Drivers".to_owned()));
     Ok(())
 }
 

@@ -2,15 +2,16 @@
 
 use ::windows::adapt::Controller;
 use ::windows::drivers::Database;
-use ::windows::inf::{DeviceIds, DriverSet, Target};
+use ::windows::inf::DeviceIds;
 use ::windows::inject::{self, RegistryEdit};
 use hive::Hive;
 
-use super::windows::{Failed, Windows, now};
-use super::{Adaptation, Copy, Listing};
+use super::stage::{Later, Packages};
+use super::windows::{Failed, now};
+use super::{Adaptation, Copy};
 
 /// The name of its folder.
-const WINDOWS: &str = "Windows";
+pub(super) const WINDOWS: &str = "Windows";
 
 /// What is brought in.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ pub(super) struct Brought {
     pub(super) edits: Vec<RegistryEdit>,
     /// Files.
     pub(super) copies: Vec<Copy>,
+    /// What Windows does with them when it runs.
+    pub(super) later: Later,
 }
 
 impl Brought {
@@ -26,6 +29,26 @@ impl Brought {
     pub(super) fn has(&self, path: &str) -> bool {
         let path = format!("/{WINDOWS}/{}", path.replace('\\', "/"));
         self.copies.iter().any(|c| c.to.eq_ignore_ascii_case(&path))
+    }
+
+    /// Nothing is left for Windows to do when it runs: it is not certain that it can.
+    pub(super) fn forget_later(&mut self) {
+        self.later = Later::default();
+    }
+
+    /// The service that runs the script, after all other edits.
+    pub(super) fn start_later(&mut self, told: &mut Adaptation) {
+        let Some(first_boot) = &self.later.first_boot else {
+            return;
+        };
+        let mut keys: Vec<&String> = first_boot.system.iter().map(|edit| &edit.key).collect();
+        keys.dedup();
+        let why = "it has Windows install packages at its first start, once";
+        told.edits.extend(
+            keys.into_iter()
+                .map(|key| format!("create [\\{key}]: {why}")),
+        );
+        self.edits.extend(first_boot.system.iter().cloned());
     }
 
     /// `SYSTEM` with the drivers in it.
@@ -56,15 +79,15 @@ impl Brought {
             to: file.to.replace('\\', "/"),
         });
         self.copies.extend(copies);
+        self.later.take(injection.software, injection.first_boot);
     }
 }
 
-impl Windows<'_> {
+impl Packages<'_> {
     /// The drivers for controllers on the way to the disk that `system` has none for.
     pub(super) fn bring(
         &self,
         system: &Hive,
-        listing: &Listing,
         controllers: &[Controller],
         told: &mut Adaptation,
     ) -> Result<Brought, Failed> {
@@ -76,33 +99,24 @@ impl Windows<'_> {
             }
         }
         let mut brought = Brought::default();
-        let (false, Some(software)) = (lacking.is_empty(), self.software()?) else {
-            return Ok(brought);
-        };
-        let Some(target) = Target::read(system, &software)? else {
-            return Ok(brought);
-        };
-        let infs = listing
-            .infs
-            .iter()
-            .map(|inf| (inf.path.clone(), inf.bytes.clone()));
-        let set = DriverSet::new(listing.files.iter().cloned(), infs);
         let machine = inject::Machine {
-            target: &target,
+            target: &self.target,
             system,
             windows: WINDOWS,
         };
         for device in lacking {
-            let (candidates, problems) = set.candidates(&DeviceIds::from(device), &target);
+            let (candidates, problems) =
+                self.set.candidates(&DeviceIds::from(device), &self.target);
             told.warnings
                 .extend(problems.iter().map(ToString::to_string));
             let Some(best) = candidates.first() else {
                 continue;
             };
-            let injection = inject::plan(best, &set, machine).map_err(|source| Failed::Bring {
-                inf: best.inf.file().to_owned(),
-                source: Box::new(source),
-            })?;
+            let injection =
+                inject::plan(best, &self.set, machine).map_err(|source| Failed::Bring {
+                    inf: best.inf.file().to_owned(),
+                    source: Box::new(source),
+                })?;
             brought.take(injection, told);
         }
         Ok(brought)

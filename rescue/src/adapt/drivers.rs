@@ -22,7 +22,7 @@ const FILE: u64 = 128 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drivers {
     folder: PathBuf,
-    pub(super) listing: Listing,
+    pub(super) listing: Box<Listing>,
 }
 
 /// What is in it.
@@ -32,6 +32,21 @@ pub(crate) struct Listing {
     pub(super) files: Vec<String>,
     /// The INF files among them.
     pub(super) infs: Vec<Inf>,
+    /// Bytes of each of the files.
+    pub(super) sizes: Vec<u64>,
+    /// Bytes that may be brought in beside what Windows starts with.
+    pub(super) room: u64,
+    /// Whether nothing else is.
+    pub(super) boot_only: bool,
+}
+
+impl Listing {
+    /// Bytes of a file; more than there may be for one that is not listed.
+    pub(super) fn size(&self, path: &str) -> u64 {
+        let at = self.files.binary_search_by(|file| file.as_str().cmp(path));
+        let size = at.ok().and_then(|at| self.sizes.get(at)).copied();
+        size.unwrap_or(u64::MAX)
+    }
 }
 
 /// An INF file.
@@ -57,9 +72,12 @@ impl Drivers {
     /// # Errors
     /// When it cannot be read, has too much in it, or no INF file.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
-        let mut listing = Listing::default();
+        let mut listing = Box::new(Listing::default());
         list(folder, "", 0, &mut listing.files)?;
         listing.files.sort_unstable();
+        let size = |path: &String| fs::metadata(folder.join(path)).map_or(u64::MAX, |m| m.len());
+        listing.sizes = listing.files.iter().map(size).collect();
+        listing.room = room();
         let mut total = 0u64;
         let infs = listing.files.iter().filter(|path| is_inf(path));
         for path in infs {
@@ -99,6 +117,18 @@ impl Drivers {
         };
         copies.iter().map(file).collect()
     }
+}
+
+/// Bytes for what Windows can do without: an eighth of the memory that is free, for it
+/// is kept there several times until it is written.
+fn room() -> u64 {
+    const MOST: u64 = 96 << 20;
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let mut lines = text.lines();
+    let free = lines.find_map(|line| line.strip_prefix("MemAvailable:"));
+    let free = free.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    let free = free.unwrap_or_default().saturating_mul(1024);
+    (free / 8).min(MOST)
 }
 
 fn is_inf(path: &str) -> bool {

@@ -12,6 +12,7 @@ mod fits;
 mod in_place;
 mod linux;
 mod patch;
+mod stage;
 mod starts;
 pub mod volume;
 mod windows;
@@ -45,6 +46,8 @@ pub struct Adaptation {
     pub warnings: Vec<String>,
     /// Why a system will not start, and what would help.
     pub refusals: Vec<String>,
+    /// Whether it is for want of a driver.
+    pub lacks_driver: bool,
     /// Those that somebody went on in spite of.
     pub forced: Vec<String>,
     /// With what each system starts from this machine's disk, in few words.
@@ -57,6 +60,8 @@ pub struct Adaptation {
     pub(crate) copies: Vec<Copy>,
     /// Files that have to grow.
     pub(crate) grown: Vec<Grown>,
+    /// Files that come and are from nowhere.
+    pub(crate) made: Vec<Grown>,
 }
 
 /// A file of the volume that gets longer, or is new.
@@ -101,6 +106,7 @@ impl Adaptation {
         self.patches.extend(other.patches);
         self.copies.extend(other.copies);
         self.grown.extend(other.grown);
+        self.made.extend(other.made);
         self.known.extend(other.known);
     }
 
@@ -121,6 +127,7 @@ impl Adaptation {
         self.edits.extend(other.edits.into_iter().map(titled));
         self.warnings.extend(other.warnings.into_iter().map(titled));
         self.refusals.extend(other.refusals.into_iter().map(titled));
+        self.lacks_driver |= other.lacks_driver;
         self.boots.extend(other.boots);
         self.known
             .extend(other.known.into_iter().map(|known| known.titled(title)));
@@ -177,20 +184,24 @@ pub fn plan(
         };
         let system = system(manifest, disk.index, place.partition);
         let title = title(system, place.partition);
-        let listing = drivers.map(|drivers| &drivers.listing);
-        let found = search.adaptation(&window, place.kind, hardware, listing, &names);
-        let found = found.map(|mut found| {
-            if place.kind == Kind::Ntfs {
-                let windows = found != Adaptation::default();
-                let misfit = fits::disk(disk, hardware).filter(|_| windows);
-                found.refusals.extend(misfit);
-                found.take(starts.on_ntfs(&place));
-            }
-            found
-        });
+        let needs = |listing: Option<&Listing>| {
+            let found = search.adaptation(&window, place.kind, hardware, listing, &names);
+            let found = found.map(|mut found| {
+                if place.kind == Kind::Ntfs {
+                    let windows = found != Adaptation::default();
+                    let misfit = fits::disk(disk, hardware).filter(|_| windows);
+                    found.refusals.extend(misfit);
+                    found.take(starts.on_ntfs(&place));
+                }
+                found
+            });
+            found.map(|found| with_files(window.clone(), drivers, found))
+        };
+        let listing = drivers.map(|drivers| &*drivers.listing);
+        let found = without_the_rest(needs(listing), listing, needs);
         let unknown = |why| format!("{title}: what it needs on this hardware is not known: {why}");
         let known = system.is_some_and(|system| system.family == identity::WINDOWS);
-        match found.map(|found| with_files(window, drivers, found)) {
+        match found {
             Ok(Ok(found)) => all.add(&title, place, found),
             // A volume without a system, damaged perhaps, needs nothing.
             Err(why) if !known => all.warnings.push(unknown(why)),
@@ -204,6 +215,32 @@ pub fn plan(
     all
 }
 
+/// What is needed, or why not: of the Windows, of its volume.
+type Needs = Result<Result<Adaptation, String>, String>;
+
+/// What Windows can do without must not stand in the way of what it starts with.
+fn without_the_rest(
+    found: Needs,
+    listing: Option<&Listing>,
+    needs: impl Fn(Option<&Listing>) -> Needs,
+) -> Needs {
+    let (Ok(Err(why)) | Err(why), Some(listing)) = (&found, listing) else {
+        return found;
+    };
+    let boot_only = Listing {
+        boot_only: true,
+        ..listing.clone()
+    };
+    let mut again = needs(Some(&boot_only));
+    if let Ok(Ok(again)) = &mut again {
+        again.warnings.push(format!(
+            "only what Windows starts with is brought in; what it would install later is left \
+             out: {why}"
+        ));
+    }
+    again
+}
+
 /// With the patches that put files onto the volume.
 fn with_files(
     window: Window<Arc<dyn ReadAt>>,
@@ -213,12 +250,15 @@ fn with_files(
     /// Bytes of what else is changed on the volume at most.
     const MOST: usize = 512 << 20;
     let mut files: Vec<NewFile> = Vec::new();
-    for Grown { path, after, bytes } in std::mem::take(&mut found.grown) {
+    let grown = std::mem::take(&mut found.grown).into_iter();
+    let made = std::mem::take(&mut found.made).into_iter();
+    let all = grown.map(|file| (file, false));
+    for (Grown { path, after, bytes }, create_folders) in all.chain(made.map(|file| (file, true))) {
         files.push(NewFile {
             path,
             after,
             bytes,
-            create_folders: false,
+            create_folders,
         });
     }
     if let (Some(drivers), false) = (drivers, found.copies.is_empty()) {

@@ -19,10 +19,12 @@ use uuid::Uuid;
 
 use super::bring::Brought;
 use super::in_place::{BLOCK, replace};
+use super::stage::Packages;
 use super::{Adaptation, Listing, Patch, fits};
-use crate::inventory::{Attached, ControllerId, Hardware};
+use crate::inventory::{Attached, ControllerId, Hardware, Pci};
 
 pub(super) const SYSTEM: &str = "/Windows/System32/config/SYSTEM";
+pub(super) const SOFTWARE: &str = "/Windows/System32/config/SOFTWARE";
 /// No hive, and none of its logs, has more bytes than this.
 const HIVE: u64 = 512 << 20;
 /// No folder of drivers has more entries than this.
@@ -44,6 +46,8 @@ pub(super) enum Failed {
         inf: String,
         source: Box<inject::Error>,
     },
+    #[error("{SOFTWARE}: adding the folders of drivers went wrong: {what}")]
+    Software { what: String },
     #[error("{path} has holes, or is kept inside its record: it cannot be changed in place")]
     NotInPlace { path: String },
 }
@@ -70,8 +74,20 @@ pub(super) fn plan(
     }
     told.refusals.extend(fits::windows(&system, hardware)?);
     let mut brought = Brought::default();
-    if let Some(listing) = listing {
-        brought = windows.bring(&system, listing, &controllers, &mut told)?;
+    if let Some(listing) = listing
+        && let Some(packages) = Packages::open(&windows, &system, listing)?
+    {
+        brought = packages.bring(&system, &controllers, &mut told)?;
+        match listing.boot_only {
+            true => brought.forget_later(),
+            false => packages.stage(&system, hardware, &mut brought, &mut told),
+        }
+        brought.start_later(&mut told);
+        if brought.copies.is_empty() {
+            let text = "Nothing in the folder of drivers is for this Windows and a device of this \
+                        machine that needs it.";
+            told.warnings.push(text.to_owned());
+        }
     }
     let exists = |path: &str| brought.has(path) || windows.has(&drivers, path);
     let ids = IdMap::default();
@@ -91,7 +107,14 @@ pub(super) fn plan(
     let plan = adapt::plan(&middle, &machine)?;
     tell(&mut told, &plan, brought.edits.len());
     told.boots = boots(&controllers, &plan);
+    told.lacks_driver = plan.refusals.iter().any(|refusal| {
+        matches!(
+            refusal,
+            Refusal::NoDriver { .. } | Refusal::NoDriverFile { .. }
+        )
+    });
     windows.change_system(&mut told, middle, &plan, !brought.edits.is_empty())?;
+    windows.leave(&brought.later, &mut told)?;
     told.copies = brought.copies;
     windows.wake_up(&mut told)?;
     if windows.files.is_dirty().unwrap_or(true) {
@@ -148,17 +171,24 @@ impl<'v> Windows<'v> {
 
     /// `SOFTWARE`, when there is one.
     pub(super) fn software(&self) -> Result<Option<Hive>, Failed> {
-        const SOFTWARE: &str = "/Windows/System32/config/SOFTWARE";
-        let found = self.files.find(SOFTWARE).map_err(|source| Failed::File {
-            path: SOFTWARE.to_owned(),
-            source,
-        })?;
+        let found = self.software_file()?;
         let hive = found.map(|file| self.hive(file, SOFTWARE)).transpose()?;
         Ok(hive.map(|(hive, ..)| hive))
     }
 
+    pub(super) fn software_file(&self) -> Result<Option<NtfsFile>, Failed> {
+        self.files.find(SOFTWARE).map_err(|source| Failed::File {
+            path: SOFTWARE.to_owned(),
+            source,
+        })
+    }
+
     /// A hive, its logs replayed; what came of them, and whether one could not be read.
-    fn hive(&self, file: NtfsFile, name: &str) -> Result<(Hive, Replayed, bool), Failed> {
+    pub(super) fn hive(
+        &self,
+        file: NtfsFile,
+        name: &str,
+    ) -> Result<(Hive, Replayed, bool), Failed> {
         let primary = self.read(file, name)?;
         let (mut logs, mut unread) = (Vec::new(), false);
         for ending in ["LOG1", "LOG2", "LOG"] {
@@ -263,6 +293,17 @@ impl<'v> Windows<'v> {
         }
         Ok(())
     }
+
+    /// Replaces what is in a file of its volume.
+    pub(super) fn replace(
+        &self,
+        told: &mut Adaptation,
+        file: NtfsFile,
+        path: &str,
+        new: &[u8],
+    ) -> Result<(), Failed> {
+        replace(&self.files, told, file, path, new)
+    }
 }
 
 pub(super) fn now() -> FileTime {
@@ -278,20 +319,24 @@ fn bus(attached: Attached) -> Bus {
     }
 }
 
+pub(super) const fn pci(of: &Pci) -> PciDevice {
+    PciDevice {
+        vendor: of.vendor,
+        device: of.device,
+        subsystem_vendor: of.subsystem_vendor,
+        subsystem_device: of.subsystem_device,
+        revision: of.revision,
+        class: of.class,
+    }
+}
+
 fn controllers(hardware: &Hardware) -> Vec<Controller> {
     let mut out = Vec::new();
     for controller in &hardware.controllers {
         let boots = controller.boots;
         let mut add = |device| out.push(Controller { device, boots });
         match &controller.id {
-            ControllerId::Pci(pci) => add(Device::Pci(PciDevice {
-                vendor: pci.vendor,
-                device: pci.device,
-                subsystem_vendor: pci.subsystem_vendor,
-                subsystem_device: pci.subsystem_device,
-                revision: pci.revision,
-                class: pci.class,
-            })),
+            ControllerId::Pci(of) => add(Device::Pci(pci(of))),
             ControllerId::VmBus(class) => {
                 // The bus needs its driver, too.
                 add(Device::Acpi {

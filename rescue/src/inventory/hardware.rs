@@ -16,6 +16,8 @@ use super::types::{Bus, Disk, DiskKind};
 pub struct Hardware {
     /// The storage controllers.
     pub controllers: Vec<Controller>,
+    /// All other PCI functions: network, display, chipset.
+    pub devices: Vec<Pci>,
     /// How the disk is attached.
     pub attached: Attached,
     /// The devices on the way to the disk that have drivers, as Linux names them in
@@ -108,8 +110,10 @@ impl Machine {
         if disk.kind == DiskKind::Device && attached == Attached::Internal {
             any_may_boot(&mut controllers, disk.name.starts_with("nvme"));
         }
+        let functions = self.functions().into_iter().map(|(_, pci)| pci);
         Hardware {
             controllers,
+            devices: functions.filter(|pci| pci.class >> 16 != STORAGE).collect(),
             attached,
             others: self.storage_aliases(&way),
             way: aliases(&way),
@@ -148,18 +152,24 @@ impl Machine {
         }
     }
 
-    /// PCI functions that are storage controllers, in the order of their addresses.
-    /// Of several on the way to the disk, the first is the one a system sees: what is
-    /// behind it (Intel's VMD) is its driver's.
-    fn on_pci(&self, way: &Path) -> Vec<Controller> {
+    /// PCI functions with their folders, in the order of their addresses.
+    fn functions(&self) -> Vec<(PathBuf, Pci)> {
         let folder = self.root.join("sys/bus/pci/devices");
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let mut found: Vec<(PathBuf, Pci)> = entries
             .filter_map(|entry| fs::canonicalize(entry.path()).ok())
             .filter_map(|device| Some((device.clone(), function(&device)?)))
-            .filter(|(_, pci)| pci.class >> 16 == STORAGE)
             .collect();
         found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        found
+    }
+
+    /// PCI functions that are storage controllers, in the order of their addresses.
+    /// Of several on the way to the disk, the first is the one a system sees: what is
+    /// behind it (Intel's VMD) is its driver's.
+    fn on_pci(&self, way: &Path) -> Vec<Controller> {
+        let mut found = self.functions();
+        found.retain(|(_, pci)| pci.class >> 16 == STORAGE);
         let first = found
             .iter()
             .map(|(device, _)| device.clone())
@@ -268,8 +278,10 @@ impl Hardware {
         }
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
         let found = text.lines().filter_map(|line| alias(line.trim()));
-        let storage = found.filter(|pci| pci.class >> 16 == STORAGE);
+        let (storage, devices): (Vec<Pci>, Vec<Pci>) =
+            found.partition(|pci| pci.class >> 16 == STORAGE);
         let controllers: Vec<Controller> = storage
+            .into_iter()
             .map(|pci| Controller {
                 id: ControllerId::Pci(pci),
                 boots: true,
@@ -283,6 +295,7 @@ impl Hardware {
         }
         Ok(Self {
             controllers,
+            devices,
             attached: Attached::Internal,
             way: Vec::new(),
             others: text
@@ -366,6 +379,7 @@ mod tests {
         .unwrap();
         let hardware = Hardware::of_file(&file).unwrap();
         assert!(hardware.controllers.len() == 1 && hardware.controllers[0].boots);
+        assert_eq!(hardware.devices.len(), 1);
         fs::write(&file, AHCI.replace("bc01", "bc02")).unwrap();
         let error = Hardware::of_file(&file).unwrap_err().to_string();
         assert!(error.contains("names no storage controller"), "{error}");

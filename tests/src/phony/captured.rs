@@ -124,7 +124,9 @@ pub fn strings(value: &Value) -> Vec<String> {
 /// # Errors
 /// When it changes nothing, or where it never should.
 pub fn keys(plan: &Value) -> Result<Vec<String>> {
-    let edits = strings(&plan["adapt_edits"]);
+    let mut edits = strings(&plan["adapt_edits"]);
+    // (Those are of another hive.)
+    edits.retain(|edit| !edit.contains("SOFTWARE: "));
     let key = |edit: &String| {
         let (_, rest) = edit.split_once("[\\")?;
         Some(rest.split_once(']')?.0.to_owned())

@@ -3,6 +3,7 @@
 
   check.py --before BEFORE.raw --after AFTER.raw [--allow PREFIX]... [--boot SERVICE]...
            [--critical ID=SERVICE]... [--same FILE]... [--strangers]
+           [--staged FILE]...
 
 BEFORE is the disk as it was when its Windows last ran, AFTER what was made of
 it. One line for each thing that was looked at, `ok` or `WRONG`; exit status 1
@@ -207,6 +208,56 @@ def check_system(report, old, new, allowed):
     report.say(not outside, f"SYSTEM: {len(changed)} keys differ, {len(outside)} where nothing may")
     for key in outside[:20]:
         report.say(False, f"SYSTEM: {key} differs")
+
+
+SEARCHED = "Microsoft\\Windows\\CurrentVersion"
+
+
+def check_staged(report, before, after, staged, folder):
+    """INF files that Windows finds where it looks for drivers; nothing else in
+    SOFTWARE is different."""
+    old, new = (hive(d.windows["volume"].read(CONFIG + "/SOFTWARE"), folder, n) for d, n in ((before, "old-sw"), (after, "new-sw")))
+    paths = [values_of(RegistryHive(path).get_key("\\" + SEARCHED)).get("devicepath") for path in (old, new)]
+    paths = [str(path).split(";") for path in paths]
+    report.say(paths[1][: len(paths[0])] == paths[0], f"SOFTWARE: DevicePath begins with what it was, {paths[0]}")
+    added = [path.lower() for path in paths[1][len(paths[0]) :]]
+    wanted = sorted({inf.rsplit("\\", 1)[0].lower() for inf in staged})
+    report.say(sorted(added) == wanted, f"SOFTWARE: DevicePath has {wanted} added (it has {added})")
+    kind = [line for line in old_and_new_types(old, new)]
+    report.say(kind == ["REG_EXPAND_SZ"] * 2, f"SOFTWARE: DevicePath is {kind}")
+    changed = {entry for entry in exported(old).keys() | exported(new).keys() if exported(old).get(entry) != exported(new).get(entry)}
+    expected = {(SEARCHED, "DevicePath")}
+    report.say(changed == (expected if staged else set()), f"SOFTWARE: what differs is {sorted(changed)[:5]}")
+    for inf in staged:
+        path = inf.replace("%SystemRoot%", "Windows")
+        report.say(after.windows["volume"].has(path), f"{inf} is there")
+    check_first_boot(report, after, hive(after.windows["volume"].read(CONFIG + "/SYSTEM"), folder, "service"), staged)
+
+
+def old_and_new_types(*paths):
+    for path in paths:
+        values = RegistryHive(path).get_key("\\" + SEARCHED).get_values(as_json=False)
+        yield from (value.value_type for value in values if value.name.lower() == "devicepath")
+
+
+def check_first_boot(report, disk, system, staged):
+    """A service that goes before anything is installed, and a script for each INF."""
+    registry = RegistryHive(system)
+    sets = [key.name for key in registry.root.iter_subkeys() if key.name.lower().startswith("controlset")]
+    script = disk.windows["volume"].read("Windows/Drivers/rescue/first-boot.cmd").decode("ascii")
+    lines = script.split("\r\n")
+    for control_set in sets:
+        values = values_of(registry.get_key(f"\\{control_set}\\Services\\rescue-drivers"))
+        starts = (values.get("type"), values.get("start"), values.get("objectname")) == (0x10, 2, "LocalSystem")
+        report.say(starts, f"{control_set}: the service of the first start")
+        names = "%SystemRoot%\\Drivers\\rescue\\first-boot.cmd" in str(values.get("imagepath"))
+        report.say(names, f"{control_set}: it runs the script")
+        gone = [at for at, line in enumerate(lines) if f"\\{control_set}\\Services\\rescue-drivers" in line]
+        installs = [at for at, line in enumerate(lines) if "pnputil" in line]
+        report.say(bool(gone) and max(gone) < min(installs), f"{control_set}: the script takes the service away first")
+    for inf in staged:
+        count = sum("pnputil" in line and f'"{inf}"' in line for line in lines)
+        report.say(count == 1, f"the script installs {inf}")
 
 
 def values_of(key):
@@ -470,6 +521,8 @@ def judge(report, arguments, folder):
     check_services(report, after, systems[1], arguments.boot)
     check_critical(report, systems[1], arguments.critical)
     check_same(report, before, after, arguments.same)
+    if arguments.staged:
+        check_staged(report, before, after, arguments.staged, folder)
     elsewhere = {name for name, part in mounted(before, systems[0]) if part is None}
     check_mounted(report, after, systems[1], elsewhere)
     stores = [hive(d.store, folder, n) for d, n in ((before, "old-bcd"), (after, "new-bcd"))]
@@ -492,6 +545,7 @@ def main():
     parser.add_argument("--critical", action="append", default=[], help="an entry that Windows 7 has to have")
     parser.add_argument("--strangers", action="store_true", help="SYSTEM is of another machine than SAM and SECURITY")
     parser.add_argument("--same", action="append", default=[], help="a file of Windows' volume that has to be as before")
+    parser.add_argument("--staged", action="append", default=[])
     arguments, report = parser.parse_args(), Report()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         try:

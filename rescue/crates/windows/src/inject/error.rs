@@ -25,6 +25,15 @@ pub enum Error {
     /// The package is not complete.
     #[error("{file}: the package has no {}; take the whole package", .missing.join(", "))]
     Incomplete { file: String, missing: Vec<String> },
+    /// It is no package of one driver.
+    #[error(
+        "{file}: expected at most {most} files beside it, found {count}; give its package a folder of its own"
+    )]
+    TooMany {
+        file: String,
+        count: usize,
+        most: usize,
+    },
     /// The hive is no `SYSTEM`.
     #[error("the hive has no ControlSet001 or other control set: is it SYSTEM?")]
     NoControlSet,

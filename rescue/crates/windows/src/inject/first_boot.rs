@@ -20,8 +20,10 @@ const SERVICE: &str = "rescue-drivers";
 
 /// A service rather than `Setup\CmdLine`: that changes whether Windows thinks it
 /// is being set up, and a script that fails there keeps the machine from its
-/// logon. `cmd` is no service and leaves at once, which Windows notes as an
-/// error (7000 or 7009) and forgives; the script goes on by itself.
+/// logon. And rather than `RunOnce`, which waits for somebody to log on. `cmd` is no
+/// service and leaves at once, which Windows notes as an error (7000 or 7009) and
+/// forgives; the script goes on by itself. It waits for what `pnputil` needs: the
+/// plug-and-play service, and the one that checks signatures.
 pub(crate) fn first_boot(windows: &str, control_sets: &[String], inf: String) -> FirstBoot {
     let script_path = format!(r"\{windows}\Drivers\rescue\first-boot.cmd");
     let script = r"%SystemRoot%\Drivers\rescue\first-boot.cmd";
@@ -37,6 +39,8 @@ pub(crate) fn first_boot(windows: &str, control_sets: &[String], inf: String) ->
         let kind = ValueType::EXPAND_SZ;
         system.push(RegistryEdit::set(&key, "ImagePath", kind, hive::sz(&image)));
         system.push(RegistryEdit::text(&key, "ObjectName", "LocalSystem"));
+        let needs = ["RpcSs", "PlugPlay", "CryptSvc"];
+        system.push(RegistryEdit::strings(&key, "DependOnService", &needs));
         let shown = "Installs drivers that rescue brought in";
         system.push(RegistryEdit::text(&key, "DisplayName", shown));
     }
@@ -59,17 +63,28 @@ impl FirstBoot {
         self
     }
 
-    /// The script, with the line ends of Windows. `pnputil` is given its options
-    /// in their old form: Windows 7 knows no other, later ones know both.
+    /// The script, with the line ends of Windows. The service goes first, from
+    /// every control set: a driver that crashes Windows must not be installed at every
+    /// start. `pnputil` is given its options in their old form: Windows 7 knows no
+    /// other, later ones know both.
     #[must_use]
     pub fn script(&self) -> String {
         let log = r#">> "%SystemRoot%\Drivers\rescue\first-boot.log" 2>&1"#;
         let pnputil = r#""%SystemRoot%\System32\pnputil.exe" -i -a"#;
-        let mut lines = vec!["@echo off".to_owned()];
+        let [sc, reg] = ["sc", "reg"].map(|name| format!(r#""%SystemRoot%\System32\{name}.exe""#));
+        let mut lines = vec![
+            "@echo off".to_owned(),
+            format!("echo %DATE% %TIME% {log}"),
+            format!("{sc} delete {SERVICE} {log}"),
+        ];
+        let mut keys: Vec<&String> = self.system.iter().map(|edit| &edit.key).collect();
+        keys.dedup();
+        let keys = keys.into_iter();
+        lines.extend(keys.map(|key| format!(r#"{reg} delete "HKLM\SYSTEM\{key}" /f {log}"#)));
         let infs = self.infs.iter();
         lines.extend(infs.map(|inf| format!(r#"{pnputil} "%SystemRoot%\{inf}" {log}"#)));
-        let sc = r#""%SystemRoot%\System32\sc.exe""#;
-        lines.push(format!("{sc} delete {SERVICE} {log}"));
+        lines.push(format!("echo %DATE% %TIME% done {log}"));
+        // It can be run again by hand, and tells what was done.
         lines.join("\r\n") + "\r\n"
     }
 

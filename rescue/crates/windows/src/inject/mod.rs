@@ -17,6 +17,7 @@ mod image;
 mod package;
 mod plan;
 mod service;
+mod stage;
 
 pub use edits::{Change, RegistryEdit, When, apply};
 pub use error::{Error, Result};
@@ -24,3 +25,4 @@ pub use files::FileCopy;
 pub use first_boot::FirstBoot;
 pub use image::Image;
 pub use plan::{Injection, Machine, plan};
+pub use stage::{Staged, stage};

@@ -3,12 +3,13 @@
 use hive::Hive;
 
 use super::database;
-use super::edits::{Change, RegistryEdit};
+use super::edits::RegistryEdit;
 use super::error::{Error, Result};
 use super::files::{self, FileCopy};
 use super::first_boot::{FirstBoot, first_boot};
 use super::package::Package;
 use super::service;
+use super::stage;
 use crate::control_sets;
 use crate::inf::{Candidate, DriverSet, Target};
 
@@ -61,10 +62,7 @@ pub fn plan(candidate: &Candidate<'_>, set: &DriverSet, machine: Machine<'_>) ->
         inf_name: package.inf_name.clone(),
         files: files::copies(&package, set, machine.windows)?,
         system: system_edits(&package, machine.system, &control_sets)?,
-        software: vec![RegistryEdit {
-            key: r"Microsoft\Windows\CurrentVersion".to_owned(),
-            change: Change::AddFolder("DevicePath".to_owned(), format!(r"%SystemRoot%\{folder}")),
-        }],
+        software: vec![stage::device_path(&folder)],
         first_boot: first_boot(machine.windows, &control_sets, inf),
         notes: notes(&package),
     })
