@@ -22,6 +22,7 @@ pub mod console;
 mod controllers;
 pub mod devices;
 pub mod dhcp;
+pub(crate) mod driver_folders;
 mod firmware;
 mod grow;
 pub mod iscsi;

@@ -231,7 +231,7 @@ fn wait_for_network() -> anyhow::Result<()> {
 
 /// "/backup on sdb1 (ext4, labelled RESCUE)": a folder below `root`, where
 /// `volume` is mounted, as the operator knows it.
-fn spoken(volume: &Volume, root: &Path, folder: &Path) -> String {
+pub(super) fn spoken(volume: &Volume, root: &Path, folder: &Path) -> String {
     let below = folder.strip_prefix(root).unwrap_or(folder);
     format!("/{} on {}", below.display(), volume.describe())
 }
@@ -284,7 +284,7 @@ pub fn repositories() -> Vec<Found> {
 
 /// All but the first partition of a stick that an ISO was written to: it is the
 /// same file system as the whole stick.
-fn without_copies(volumes: &[Volume]) -> impl Iterator<Item = &Volume> {
+pub(super) fn without_copies(volumes: &[Volume]) -> impl Iterator<Item = &Volume> {
     let same = |a: &Volume, b: &Volume| {
         a.kind == FsKind::Iso9660 && b.kind == a.kind && a.label == b.label && a.uuid == b.uuid
     };

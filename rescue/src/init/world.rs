@@ -2,6 +2,7 @@
 //! restore engine.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use ::site::plan::Adapt as Wish;
@@ -12,6 +13,7 @@ use store::{Silence, Web};
 
 use super::clock;
 use super::devices::{self, Devices};
+use super::driver_folders;
 use super::network::{self, Network};
 use super::network_forms;
 use super::place_forms;
@@ -25,6 +27,7 @@ use super::ssh::{self, Ssh};
 use super::state::Board;
 use super::told::{image_disk, in_full, others, tell, tell_controllers, tell_disks};
 use super::volumes;
+use crate::adapt::Drivers;
 use crate::boot_entries::BootEntries;
 use crate::event::{Event, Sink};
 use crate::inventory::{self, Disk, Machine, contents};
@@ -84,12 +87,19 @@ impl<'a> Here<'a> {
         Ok((repository, image))
     }
 
-    fn planned(&self, choice: &Choice) -> anyhow::Result<(restore::Plan, Image)> {
+    fn planned(&self, choice: &Choice) -> anyhow::Result<Considered> {
         let (repository, image) = self.image(&choice.location, &choice.image)?;
         let disk = find_disk(&image, choice.disk)?;
         // What is known of the disk may have changed since it was chosen.
         let target = inventory::disk_at(&choice.target.path)?;
         ensure_same(&choice.target, &target)?;
+        let (drivers, drivers_from) = match &choice.drivers {
+            Some(place) => {
+                let folder = places::resolve(&place.parse()?)?;
+                (Some(Drivers::read(Path::new(&folder))?), None)
+            }
+            None => driver_folders::taken(&image, &target, self.port).unzip(),
+        };
         let options = Options {
             verify: if choice.verify {
                 Verify::ReadBack
@@ -102,13 +112,25 @@ impl<'a> Here<'a> {
                 Resume::IfSame
             },
             // Whoever types the serial number has read the warnings.
-            adapt: Adapt::here(Wish::Auto, &target, true, None),
+            adapt: Adapt::here(Wish::Auto, &target, true, drivers),
             boot_entries: BootEntries::here(Wish::Auto, None),
             ..Options::default()
         };
         let plan = restore::plan(&repository, &image, disk, &target, &options)?;
-        Ok((plan, image))
+        Ok(Considered {
+            plan,
+            image,
+            drivers_from: drivers_from.map(|folder| folder.on),
+        })
     }
+}
+
+/// A plan, and what it was made of.
+struct Considered {
+    plan: restore::Plan,
+    image: Image,
+    /// The folder of drivers that nobody named.
+    drivers_from: Option<String>,
 }
 
 /// Refuses when the path leads to another disk than the one that was chosen (and
@@ -236,23 +258,36 @@ impl World for Here<'_> {
         Ok(disks.into_iter().map(target_line).collect())
     }
 
+    fn driver_folders(&mut self, target: &Disk) -> Vec<Place> {
+        let place = |found: driver_folders::Folder| Place {
+            title: found.on,
+            location: found.path.display().to_string(),
+        };
+        driver_folders::all(target).into_iter().map(place).collect()
+    }
+
     fn plan(&mut self, choice: &Choice) -> anyhow::Result<Planned> {
-        let (plan, _) = self.planned(choice)?;
+        let Considered {
+            plan, drivers_from, ..
+        } = self.planned(choice)?;
         self.shown = Some(plan.digest());
         self.port.emit(Event::Fact {
             name: "plan".to_owned(),
             value: json!(plan),
         });
         let location = places::resolve(&choice.location.parse()?)?;
+        let from = drivers_from.map(|on| format!("Drivers for Windows are taken from {on}.\n"));
+        let text = places::in_words(&plan.to_string(), &location);
         Ok(Planned {
-            text: places::in_words(&plan.to_string(), &location),
+            text: text + &from.unwrap_or_default(),
             resumes: plan.summary().resumes_at.is_some(),
+            lacks_driver: plan.lacks_driver(),
         })
     }
 
     fn restore(&mut self, choice: &Choice, sink: &dyn Sink) -> Result<String, Stopped> {
         let shown = self.shown;
-        let planned = self.planned(choice).and_then(|(plan, image)| {
+        let planned = self.planned(choice).and_then(|Considered { plan, image, .. }| {
             anyhow::ensure!(
                 shown.is_none_or(|shown| shown == plan.digest()),
                 "what is to be changed for this hardware is not what the plan showed any more (the \

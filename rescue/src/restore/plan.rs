@@ -462,6 +462,12 @@ impl Plan {
         self.digest
     }
 
+    /// Whether a system will not start for want of a driver, and somebody goes on.
+    #[must_use]
+    pub const fn lacks_driver(&self) -> bool {
+        self.adaptation.lacks_driver
+    }
+
     /// What it says, as data.
     #[must_use]
     pub fn summary(&self) -> &Summary {

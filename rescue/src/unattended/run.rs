@@ -20,6 +20,7 @@ use crate::boot_entries::BootEntries;
 use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
 use crate::init::devices::{self, Devices};
+use crate::init::driver_folders;
 use crate::init::network::STATE;
 use crate::init::network::settings::{Entries, Given};
 use crate::init::places;
@@ -138,7 +139,8 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
                 .with_context(|| format!("looking for the drivers {place}"))?;
             Some(Drivers::read(Path::new(&folder))?)
         }
-        None => None,
+        None if wanted.adapt == Wish::No => None,
+        None => driver_folders::taken(&image, &target, sink).map(|(drivers, _)| drivers),
     };
     let options = Options {
         verify: if wanted.verify {

@@ -138,6 +138,7 @@ impl Talk<'_> {
                     target: line.disk,
                     verify: false,
                     start_over: false,
+                    drivers: None,
                 }),
                 None => Step::Target(location, image, disk),
             },

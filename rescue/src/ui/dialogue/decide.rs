@@ -8,6 +8,7 @@ enum Go {
     On,
     ReadBack,
     StartOver,
+    Drivers,
 }
 
 const PLAN_HELP: &str = "\
@@ -23,7 +24,11 @@ impl Talk<'_> {
             Ok(planned) => planned,
             Err(error) => {
                 self.sorry(&error);
-                return back;
+                // Another folder may do.
+                return match choice.drivers.take() {
+                    Some(_) => Step::Drivers(choice),
+                    None => back,
+                };
             }
         };
         let (goes, items): (Vec<Go>, Vec<Item>) = ways_on(&planned).into_iter().unzip();
@@ -38,6 +43,7 @@ impl Talk<'_> {
         };
         match self.ask(&screen) {
             Said::Item(at) => match goes.get(at) {
+                Some(Go::Drivers) => Step::Drivers(choice),
                 Some(go) => {
                     choice.verify = matches!(go, Go::ReadBack);
                     choice.start_over |= matches!(go, Go::StartOver);
@@ -122,13 +128,18 @@ impl Talk<'_> {
 
 fn ways_on(planned: &Planned) -> Vec<(Go, Item)> {
     let item = |go, text: &str| (go, Item::usable(text));
-    let mut ways = vec![
+    let give = "Give a folder of drivers: without one this Windows will not start here";
+    let mut ways = Vec::new();
+    if planned.lacks_driver {
+        ways.push(item(Go::Drivers, give));
+    }
+    ways.extend([
         item(Go::On, "Go on: every chunk is checked before it is written"),
         item(
             Go::ReadBack,
             "Go on, and read everything back afterwards (takes longer)",
         ),
-    ];
+    ]);
     if planned.resumes {
         ways.push(item(
             Go::StartOver,

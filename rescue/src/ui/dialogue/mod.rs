@@ -4,6 +4,7 @@
 
 mod choose;
 mod decide;
+mod drivers;
 mod first;
 mod screen;
 mod settings;
@@ -64,6 +65,7 @@ enum Step {
     ImageDisk(String, String),
     Target(String, String, u32),
     Plan(Choice),
+    Drivers(Choice),
     Confirm(Choice),
     Restore(Choice),
     Failed(Choice, Next),
@@ -118,6 +120,7 @@ impl Talk<'_> {
             Step::ImageDisk(location, image) => self.image_disk(location, image),
             Step::Target(location, image, disk) => self.target(location, image, disk),
             Step::Plan(choice) => self.plan(choice),
+            Step::Drivers(choice) => self.drivers(choice),
             Step::Confirm(choice) => self.confirm(choice),
             Step::Restore(choice) => self.restore(choice),
             Step::Failed(choice, next) => self.failed(choice, next),

@@ -20,6 +20,8 @@ pub(in crate::ui) struct Fake {
     pub(in crate::ui) place_forms: Vec<Form>,
     /// What was filled in.
     pub(in crate::ui) filled: Vec<Vec<String>>,
+    /// A Windows has no driver until a folder is given.
+    pub(in crate::ui) lacks_driver: bool,
     /// An interrupted restore is on the target.
     pub(in crate::ui) resumes: bool,
     /// What a restore ends with.
@@ -37,6 +39,7 @@ impl Default for Fake {
             plans: VecDeque::new(),
             place_forms: vec![share()],
             filled: Vec::new(),
+            lacks_driver: false,
             resumes: false,
             report: "It is there, and was checked.\n".into(),
             shells: 0,
@@ -176,10 +179,25 @@ impl World for Fake {
         ])
     }
 
+    fn driver_folders(&mut self, _: &Disk) -> Vec<Place> {
+        vec![Place {
+            title: "/drivers on sdc1 (vfat, labelled STICK)".into(),
+            location: "/mnt/drivers".into(),
+        }]
+    }
+
     fn plan(&mut self, choice: &Choice) -> anyhow::Result<Planned> {
+        let drivers = choice.drivers.as_deref();
+        if let Some(folder) = drivers.filter(|folder| *folder != "/mnt/drivers") {
+            bail!("{folder} has no driver for Windows: no .inf file");
+        }
         let (image, path) = (&choice.image, choice.target.path.display());
         Ok(Planned {
-            text: format!("{image} goes to {path}\n"),
+            text: match drivers {
+                Some(folder) => format!("{image} goes to {path}, drivers from {folder}\n"),
+                None => format!("{image} goes to {path}\n"),
+            },
+            lacks_driver: self.lacks_driver && drivers.is_none(),
             resumes: self.resumes && !choice.start_over,
         })
     }

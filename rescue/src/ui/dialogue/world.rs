@@ -80,6 +80,8 @@ pub struct Choice {
     pub verify: bool,
     /// Whether what an interrupted restore wrote is written again.
     pub start_over: bool,
+    /// The folder of drivers that was given.
+    pub drivers: Option<String>,
 }
 
 /// What would be done.
@@ -89,6 +91,8 @@ pub struct Planned {
     pub text: String,
     /// An interrupted restore would be continued.
     pub resumes: bool,
+    /// A Windows has no driver for the disk's controller.
+    pub lacks_driver: bool,
 }
 
 /// A restore that did not come to its end.
@@ -186,6 +190,9 @@ pub trait World {
     /// # Errors
     /// When the kernel does not tell.
     fn targets(&mut self, location: &str) -> anyhow::Result<Vec<TargetLine>>;
+
+    /// Folders of drivers that are there, but on `target`.
+    fn driver_folders(&mut self, target: &Disk) -> Vec<Place>;
 
     /// What restoring would do. Writes nothing.
     ///

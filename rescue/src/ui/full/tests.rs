@@ -215,6 +215,30 @@ fn the_whole_report_at_80_by_24() {
     same_as_in_file("full/screens/80x24/report.txt", shown);
 }
 
+/// The plan of a Windows without a driver, and where one comes from.
+#[test]
+fn the_screens_of_drivers_at_80_by_24() {
+    let mut world = Fake {
+        lacks_driver: true,
+        ..Fake::default()
+    };
+    let script = vec![
+        keys("1121"),
+        Do::Look("drivers-wanted"),
+        keys("1"),
+        Do::Look("drivers"),
+        keys("?"),
+        Do::Look("drivers-help"),
+        keys("q1"),
+        Do::Look("drivers-given"),
+    ];
+    let (_, seen) = play((80, 24), &mut world, script);
+    assert_eq!(seen.len(), 4);
+    for (name, shown) in seen {
+        same_as_in_file(&format!("full/screens/80x24/{name}.txt"), &shown);
+    }
+}
+
 /// The menu that offers the medium's own forms, and each of them.
 fn own_forms(folder: &str, size: (u16, u16)) {
     let mut world = Fake {

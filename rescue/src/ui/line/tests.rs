@@ -192,6 +192,34 @@ fn an_interrupted_restore_can_be_started_over() {
 }
 
 #[test]
+fn a_folder_of_drivers_is_given_where_one_is_wanted() {
+    let fake = || Fake {
+        lacks_driver: true,
+        ..Fake::default()
+    };
+    let to_plan = ["1", "1", "2", "1"];
+    let found = [&to_plan[..], &["1", "1", "1", "S4EV", "2"][..]].concat();
+    let (ending, script, world) = play_in(fake(), &found);
+    assert_eq!(ending, Ending::PowerOff, "{}", script.seen);
+    assert_eq!(world.restored[0].drivers.as_deref(), Some("/mnt/drivers"));
+    same_as_in_file("line/drivers.txt", &script.seen);
+    // What is no folder of drivers is asked for again; nothing has to be given.
+    let wrong = [
+        &to_plan[..],
+        &["1", "/wrong", "2", "/x", "b", "2", "S4EV", "2"][..],
+    ]
+    .concat();
+    let (ending, script, world) = play_in(fake(), &wrong);
+    assert_eq!(ending, Ending::PowerOff, "{}", script.seen);
+    for words in ["error: /wrong has no driver", "error: /x has no driver"] {
+        assert!(script.seen.contains(words), "{}", script.seen);
+    }
+    assert_eq!(world.restored[0].drivers, None);
+    let (_, script, _) = play(&to_plan);
+    assert!(!script.seen.contains("Give a folder"), "{}", script.seen);
+}
+
+#[test]
 fn the_shell_leads_back_to_where_one_was() {
     let (ending, script, world) = play(&["2", "1", "1", "s", "2", "s", "b", "b", "b", "4"]);
     assert_eq!(ending, Ending::PowerOff, "{}", script.seen);
