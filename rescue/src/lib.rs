@@ -12,6 +12,7 @@ mod deadline;
 pub mod event;
 pub mod exit;
 pub mod files;
+pub mod firmware;
 pub mod identity;
 pub mod init;
 pub mod inventory;

@@ -14,6 +14,7 @@ mod linux;
 mod patch;
 mod stage;
 mod starts;
+pub(crate) mod uefi;
 pub mod volume;
 mod windows;
 
@@ -31,6 +32,7 @@ pub(crate) use starts::{Around, plan_volume as plan_starts};
 use volume::{NewFile, Overlay};
 
 use crate::files::Files;
+use crate::firmware::NewNames;
 use crate::identity::look::Kind;
 use crate::identity::{self, Known, Looker, Place};
 use crate::inventory::Hardware;
@@ -155,15 +157,16 @@ impl Adaptation {
 }
 
 /// What the systems on `source`, the disk `disk` of the image of `manifest`, need on
-/// this hardware.
+/// this hardware, and where partitions have new names.
 #[must_use]
-pub fn plan(
+pub(crate) fn plan(
     looker: &Looker,
     source: &Arc<dyn ReadAt>,
     manifest: &Manifest,
     disk: &DiskImage,
     hardware: &Hardware,
     drivers: Option<&Drivers>,
+    names: Option<&NewNames>,
 ) -> Adaptation {
     let mut all = Adaptation::default();
     for text in locked(disk) {
@@ -177,7 +180,7 @@ pub fn plan(
         manifest,
         disk,
     };
-    let names = linux::names(disk);
+    let partitions = linux::names(disk);
     for place in Place::of(disk) {
         let Some(window) = Window::new(Arc::clone(source), place.start, place.len) else {
             continue;
@@ -185,13 +188,17 @@ pub fn plan(
         let system = system(manifest, disk.index, place.partition);
         let title = title(system, place.partition);
         let needs = |listing: Option<&Listing>| {
-            let found = search.adaptation(&window, place.kind, hardware, listing, &names);
+            let found =
+                search.adaptation(&window, place.kind, hardware, listing, &partitions, names);
             let found = found.map(|mut found| {
                 if place.kind == Kind::Ntfs {
                     let windows = found != Adaptation::default();
                     let misfit = fits::disk(disk, hardware).filter(|_| windows);
                     found.refusals.extend(misfit);
-                    found.take(starts.on_ntfs(&place));
+                    // (A boot store of its own is made where the disk is converted.)
+                    if names.is_none() {
+                        found.take(starts.on_ntfs(&place));
+                    }
                 }
                 found
             });
@@ -211,7 +218,9 @@ pub fn plan(
             )),
         }
     }
-    starts.on_fat(&mut all);
+    if names.is_none() {
+        starts.on_fat(&mut all);
+    }
     all
 }
 
@@ -299,13 +308,13 @@ fn locked(disk: &DiskImage) -> Vec<String> {
 }
 
 /// The system that the image says is there.
-fn system(manifest: &Manifest, disk: u32, partition: u32) -> Option<&System> {
+pub(crate) fn system(manifest: &Manifest, disk: u32, partition: u32) -> Option<&System> {
     let mut systems = manifest.systems.iter();
     systems.find(|s| (s.disk, s.partition) == (disk, partition))
 }
 
 /// "Windows 8.1 Enterprise, STUDENT-PC8 on partition 3".
-fn title(system: Option<&System>, partition: u32) -> String {
+pub(crate) fn title(system: Option<&System>, partition: u32) -> String {
     match system {
         Some(system) => format!("{} on partition {partition}", system.title()),
         None => format!("Partition {partition}"),
@@ -317,8 +326,9 @@ pub(crate) fn plan_ntfs(
     volume: &dyn ReadAt,
     hardware: &Hardware,
     drivers: Option<&Listing>,
+    names: Option<&NewNames>,
 ) -> Result<Adaptation, String> {
-    windows::plan(volume, hardware, drivers).map_err(|e| e.to_string())
+    windows::plan(volume, hardware, drivers, names).map_err(|e| e.to_string())
 }
 
 /// What the Linux among `files` needs, whose disk's partitions are called `names`.
@@ -377,6 +387,7 @@ mod tests {
             &image.manifest,
             &disk,
             &hardware,
+            None,
             None,
         )
     }

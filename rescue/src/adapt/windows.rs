@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::windows::adapt::{self, Bus, Controller, Machine, Plan, Refusal};
+use ::windows::control_sets;
 use ::windows::drivers::{Device, PciDevice};
 use ::windows::ids::IdMap;
 use ::windows::inject;
@@ -21,6 +22,7 @@ use super::bring::Brought;
 use super::in_place::{BLOCK, replace};
 use super::stage::Packages;
 use super::{Adaptation, Listing, Patch, fits};
+use crate::firmware::NewNames;
 use crate::inventory::{Attached, ControllerId, Hardware, Pci};
 
 pub(super) const SYSTEM: &str = "/Windows/System32/config/SYSTEM";
@@ -48,6 +50,8 @@ pub(super) enum Failed {
     },
     #[error("{SOFTWARE}: adding the folders of drivers went wrong: {what}")]
     Software { what: String },
+    #[error("giving its partitions their new names: {0}")]
+    Names(String),
     #[error("{path} has holes, or is kept inside its record: it cannot be changed in place")]
     NotInPlace { path: String },
 }
@@ -58,6 +62,7 @@ pub(super) fn plan(
     volume: &dyn ReadAt,
     hardware: &Hardware,
     listing: Option<&Listing>,
+    names: Option<&NewNames>,
 ) -> Result<Adaptation, Failed> {
     let Some(windows) = Windows::open(volume)? else {
         return Ok(Adaptation::default());
@@ -90,7 +95,8 @@ pub(super) fn plan(
         }
     }
     let exists = |path: &str| brought.has(path) || windows.has(&drivers, path);
-    let ids = IdMap::default();
+    let ids = names.map(NewNames::for_windows).transpose();
+    let ids: IdMap = ids.map_err(Failed::Names)?.unwrap_or_default();
     let machine = Machine {
         controllers: &controllers,
         bus: bus(hardware.attached),
@@ -130,12 +136,12 @@ pub(super) fn plan(
 
 /// A volume with a Windows.
 pub(super) struct Windows<'v> {
-    files: NtfsFiles<'v>,
+    pub(super) files: NtfsFiles<'v>,
     system: NtfsFile,
 }
 
 impl<'v> Windows<'v> {
-    fn open(volume: &'v dyn ReadAt) -> Result<Option<Self>, Failed> {
+    pub(super) fn open(volume: &'v dyn ReadAt) -> Result<Option<Self>, Failed> {
         let failed = |source| Failed::File {
             path: SYSTEM.to_owned(),
             source,
@@ -144,14 +150,6 @@ impl<'v> Windows<'v> {
         let system = files.find(SYSTEM).map_err(failed)?;
         let system = system.filter(|file| !file.is_folder);
         Ok(system.map(|system| Self { files, system }))
-    }
-
-    fn read(&self, file: NtfsFile, path: &str) -> Result<Vec<u8>, Failed> {
-        let read = self.files.read(file, HIVE);
-        read.map_err(|source| Failed::File {
-            path: path.to_owned(),
-            source,
-        })
     }
 
     /// The hive with its logs replayed, and whether they held anything.
@@ -183,25 +181,22 @@ impl<'v> Windows<'v> {
         })
     }
 
-    /// A hive, its logs replayed; what came of them, and whether one could not be read.
+    /// The processor it is for, as its registry says.
+    pub(super) fn architecture(&self) -> Result<Option<String>, Failed> {
+        let (system, ..) = self.hive(self.system, SYSTEM)?;
+        let current = control_sets::current(&system)?;
+        let key = format!("{current}\\Control\\Session Manager\\Environment");
+        let key = system.find(&key)?;
+        let text = key.map(|key| key.text("PROCESSOR_ARCHITECTURE"));
+        Ok(text.transpose()?.flatten())
+    }
+
     pub(super) fn hive(
         &self,
         file: NtfsFile,
         name: &str,
     ) -> Result<(Hive, Replayed, bool), Failed> {
-        let primary = self.read(file, name)?;
-        let (mut logs, mut unread) = (Vec::new(), false);
-        for ending in ["LOG1", "LOG2", "LOG"] {
-            let path = format!("{name}.{ending}");
-            let found = self.files.find(&path);
-            match found.map(|log| log.map(|log| self.read(log, &path)).transpose()) {
-                Ok(Ok(log)) => logs.extend(log.filter(|log| !log.is_empty())),
-                Ok(Err(_)) | Err(_) => unread = true,
-            }
-        }
-        let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
-        let (hive, replayed) = Hive::open(primary, &logs)?;
-        Ok((hive, replayed, unread))
+        open_hive(&self.files, file, name)
     }
 
     /// The names of driver files, in small letters, as far as they can be listed: it
@@ -304,6 +299,35 @@ impl<'v> Windows<'v> {
     ) -> Result<(), Failed> {
         replace(&self.files, told, file, path, new)
     }
+}
+
+/// A hive, its logs replayed; what came of them, and whether one could not be read.
+pub(super) fn open_hive(
+    files: &NtfsFiles<'_>,
+    file: NtfsFile,
+    name: &str,
+) -> Result<(Hive, Replayed, bool), Failed> {
+    let primary = read(files, file, name)?;
+    let (mut logs, mut unread) = (Vec::new(), false);
+    for ending in ["LOG1", "LOG2", "LOG"] {
+        let path = format!("{name}.{ending}");
+        let found = files.find(&path);
+        match found.map(|log| log.map(|log| read(files, log, &path)).transpose()) {
+            Ok(Ok(log)) => logs.extend(log.filter(|log| !log.is_empty())),
+            Ok(Err(_)) | Err(_) => unread = true,
+        }
+    }
+    let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
+    let (hive, replayed) = Hive::open(primary, &logs)?;
+    Ok((hive, replayed, unread))
+}
+
+fn read(files: &NtfsFiles<'_>, file: NtfsFile, path: &str) -> Result<Vec<u8>, Failed> {
+    let read = files.read(file, HIVE);
+    read.map_err(|source| Failed::File {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 pub(super) fn now() -> FileTime {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 
-use ::site::plan::Adapt as Wish;
+use ::site::plan::{Adapt as Wish, Firmware as FirmwareWish};
 use anyhow::Context as _;
 use disk::SectorSize;
 
@@ -11,6 +11,7 @@ use super::Context;
 use crate::adapt::Drivers;
 use crate::boot_entries::BootEntries;
 use crate::event::{Event, Phase};
+use crate::firmware::Firmware;
 use crate::inventory::{Disk, Hardware, Machine};
 use crate::restore::{self, Adapt, Discard, NotConfirmed, Options, Plan, Resume, Verify};
 use crate::trust::{self, Trust};
@@ -69,6 +70,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     adapt: Wish,
 
+    /// For which firmware a disk that a BIOS started is restored: "keep"; "uefi",
+    /// which converts it (GPT, EFI system partition, boot store); or "auto", this
+    /// machine's, where systems are adapted to its hardware.
+    #[arg(long, value_name = "WHICH", default_value = "auto")]
+    firmware: FirmwareWish,
+
     /// Change them for the machine with these controllers instead of this one:
     /// lines of its /sys/bus/pci/devices/*/modalias, and "bios" or "uefi".
     #[arg(long, value_name = "FILE", conflicts_with = "adapt")]
@@ -108,6 +115,17 @@ impl Args {
             },
             None => Adapt::here(self.adapt, target, self.force, drivers),
         };
+        let firmware = match &self.hardware {
+            // It does not say what starts the other machine.
+            Some(_) if self.firmware == FirmwareWish::Auto => Firmware::Keep,
+            _ => Firmware::here(self.firmware, adapt != Adapt::No),
+        };
+        if firmware != Firmware::Keep && adapt == Adapt::No {
+            anyhow::bail!(
+                "--firmware uefi changes systems, and nothing is adapted here: give --adapt yes \
+                 for this machine's hardware, or --hardware FILE for another's"
+            );
+        }
         if self.drivers.is_some() && adapt == Adapt::No {
             anyhow::bail!(
                 "--drivers has no use here, where nothing is adapted: give --adapt yes for this \
@@ -117,6 +135,7 @@ impl Args {
         Ok(Options {
             adapt,
             boot_entries: BootEntries::here(self.boot_entries, self.efivars.as_deref()),
+            firmware,
             verify: if self.verify {
                 Verify::ReadBack
             } else {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use ::site::plan::Adapt as Wish;
+use ::site::plan::{Adapt as Wish, Firmware as FirmwareWish};
 use anyhow::Context;
 use image::{DiskImage, Image, ImageState, ImageSummary, Repository, Signed};
 use serde_json::json;
@@ -30,6 +30,7 @@ use super::volumes;
 use crate::adapt::Drivers;
 use crate::boot_entries::BootEntries;
 use crate::event::{Event, Sink};
+use crate::firmware::Firmware;
 use crate::inventory::{self, Disk, Machine, contents};
 use crate::restore::{self, Adapt, Options, Resume, Verify};
 use crate::trust::Trust;
@@ -100,6 +101,9 @@ impl<'a> Here<'a> {
             }
             None => driver_folders::taken(&image, &target, self.port).unzip(),
         };
+        // Whoever types the serial number has read the warnings.
+        let adapt = Adapt::here(Wish::Auto, &target, true, drivers);
+        let firmware = Firmware::here(FirmwareWish::Auto, adapt != Adapt::No);
         let options = Options {
             verify: if choice.verify {
                 Verify::ReadBack
@@ -111,8 +115,8 @@ impl<'a> Here<'a> {
             } else {
                 Resume::IfSame
             },
-            // Whoever types the serial number has read the warnings.
-            adapt: Adapt::here(Wish::Auto, &target, true, drivers),
+            adapt,
+            firmware,
             boot_entries: BootEntries::here(Wish::Auto, None),
             ..Options::default()
         };

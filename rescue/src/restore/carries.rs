@@ -15,6 +15,7 @@ use image::{DiskImage, EntryKind, Repository};
 use super::journal::Journal;
 use super::refusal::PlanError;
 use super::withheld::head_of;
+use crate::firmware;
 use crate::inventory::{Contents, Disk, contents};
 
 /// How much of the image's first data is compared, in bytes.
@@ -78,7 +79,14 @@ fn by_table(found: &Contents, head: &[u8], disk: &DiskImage) -> Option<Carried> 
     // A restore writes sector 0 last: a GPT without it is an unfinished one.
     let complete = head.get(510..512) == Some(&[0x55, 0xaa]);
     let same = kind == disk.table && found.disk_id.as_deref() == Some(wanted);
-    Some(verdict(same && complete))
+    Some(verdict((same || is_converted(found, disk)) && complete))
+}
+
+/// Whether the disk is the image's with a GPT in place of its MBR, for UEFI.
+fn is_converted(found: &Contents, disk: &DiskImage) -> bool {
+    let kinds = (found.table, disk.table) == (disk::TableKind::Gpt, image::TableKind::Mbr);
+    let id = firmware::disk_guid(disk).to_string();
+    kinds && found.disk_id.as_deref() == Some(&*id)
 }
 
 /// `None` when no filesystem of the image has a UUID.

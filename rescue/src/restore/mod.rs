@@ -14,8 +14,10 @@ mod adapted;
 mod answers;
 mod arm;
 mod carries;
+mod convert;
 mod engine;
 mod error;
+mod esp;
 mod journal;
 mod options;
 mod plan;
@@ -203,12 +205,15 @@ impl Verified {
     pub fn adapt(self, sink: &dyn Sink) -> Result<Adapted, Error> {
         let Self(mut session) = self;
         let plan = &session.plan;
-        if !plan.adaptation.patches.is_empty() {
+        let (patches, esp) = (adapted::total(plan), esp::total(plan));
+        let total = patches.saturating_add(esp);
+        if total > 0 {
             sink.emit(Event::Phase {
                 phase: Phase::Adapting,
-                total: Some(adapted::total(plan)),
+                total: Some(total),
             });
             adapted::write(plan, &*session.target, sink)?;
+            esp::write(plan, &*session.target, sink, patches)?;
         }
         session.report.adapted.clone_from(&plan.adaptation.lines);
         Ok(Adapted(session))

@@ -4,6 +4,7 @@ use ::site::plan::Adapt as Wish;
 
 use crate::adapt::Drivers;
 use crate::boot_entries::BootEntries;
+use crate::firmware::Firmware;
 use crate::init::site;
 use crate::inventory::{Disk, Hardware, Machine};
 
@@ -20,6 +21,8 @@ pub struct Options {
     pub adapt: Adapt,
     /// Whether the firmware gets entries that start the disk.
     pub boot_entries: BootEntries,
+    /// For which firmware the disk is restored; for another only where systems are adapted.
+    pub firmware: Firmware,
     /// Where holders of the target and of the repository are looked up.
     pub machine: Machine,
 }
@@ -97,6 +100,7 @@ impl Default for Options {
             resume: Resume::IfSame,
             adapt: Adapt::No,
             boot_entries: BootEntries::No,
+            firmware: Firmware::Keep,
             machine: Machine::host(),
         }
     }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use disk::{Extent, LayoutRefusal, ReadAt, SectorSize, Table, TableError};
-use image::{DiskImage, Image, Repository};
+use image::{DiskImage, DiskReader, Image, Repository};
 
 use super::answers::Here;
 use super::carries::{Carried, already_carries};
+use super::convert::{self, Planned};
 use super::engine::CHECKPOINT_EVERY;
 use super::journal::{self, Journal};
 use super::options::{Adapt, Options, Resume};
@@ -20,6 +21,7 @@ use super::units::Units;
 use super::withheld::{Withheld, is_free, withhold};
 use crate::adapt::{self, Adaptation, Patch};
 use crate::boot_entries::{self, BootEntries, Told};
+use crate::firmware::Conversion;
 use crate::identity::{Expected, Looker};
 use crate::inventory::{Disk, DiskKind, NodeId, Use, contents};
 
@@ -45,6 +47,8 @@ pub struct Plan {
     pub(super) adaptation: Adaptation,
     /// The machine it is for.
     pub(super) here: Here,
+    /// What becomes of it for another firmware.
+    pub(super) conversion: Option<Conversion>,
     /// What makes the systems on it themselves.
     pub(super) identity: Option<Expected>,
     /// The families of the systems on it.
@@ -72,14 +76,17 @@ pub fn plan(
         }
         _ => Err(()),
     };
-    let (Ok(fitted), true) = (fitted, reasons.is_empty()) else {
+    let (Ok(mut fitted), true) = (fitted, reasons.is_empty()) else {
         return Err(PlanError::Refused(Refusal {
             target: target.path.display().to_string(),
             reasons,
         }));
     };
     let needs = preflight::check(repository, disk)?;
-    let adaptation = adapt(repository, image, disk, &fitted.withheld, options)?;
+    let source = Arc::new(Watched::new(repository, disk)?);
+    let converted = convert::plan(&source, image, disk, target.size, &mut fitted, options)?;
+    let adaptation = adapt(&source, image, disk, &fitted.withheld, converted, options)?;
+    let (conversion, adaptation) = adaptation;
     if !adaptation.refusals.is_empty() {
         let why = |why: &String| Reason::WillNotStart { why: why.clone() };
         return Err(PlanError::Refused(Refusal {
@@ -95,7 +102,14 @@ pub fn plan(
     let node = device.node().map_err(unreadable)?;
     let found = contents(&device, disk.sector_size);
     let units = Units::new(&disk.regions);
-    let digest = digest(repository, image, disk, target.size, &adaptation);
+    let digest = digest(
+        repository,
+        image,
+        disk,
+        target.size,
+        &adaptation,
+        conversion.as_ref(),
+    );
     let journal = Journal::find(&device).map_err(unreadable)?;
     let (resume, other) = sort_journal(journal, digest, &units, options.resume);
     let carries = already_carries(repository, disk, target)? == Carried::Yes;
@@ -107,10 +121,16 @@ pub fn plan(
     summary.adapt.clone_from(&adaptation.lines);
     summary.adapt_edits.clone_from(&adaptation.edits);
     let families = families(image, disk);
-    summary.boot = boot_entries(repository, disk, &families, options)?;
+    if conversion.is_none() {
+        // (What the firmware starts of a converted disk is told when it is there.)
+        summary.boot = boot_entries(repository, disk, &families, options)?;
+    }
     summary.warnings.append(&mut summary.boot.warnings);
     summary.fetch_bytes = needs.stored_bytes;
     let here = Here::of(options, &image.manifest.machine);
+    if let Some(conversion) = &conversion {
+        summary.describe_conversion(conversion);
+    }
     summary.describe_target(&found, carries);
     summary.describe_journal(resume.as_ref(), other.as_ref());
     Ok(Plan {
@@ -126,6 +146,7 @@ pub fn plan(
         checkpoint_every: CHECKPOINT_EVERY,
         adaptation,
         here,
+        conversion,
         identity: Expected::of(&image.manifest, disk.index),
         families,
         summary,
@@ -133,34 +154,39 @@ pub fn plan(
 }
 
 /// What the systems on the image's disk need; their refusals are warnings when
-/// the operator goes on in spite of them.
+/// the operator goes on in spite of them. With what `converted` says.
 fn adapt(
-    repository: &Repository,
+    source: &Arc<Watched>,
     image: &Image,
     disk: &DiskImage,
     withheld: &Withheld,
+    converted: Planned,
     options: &Options,
-) -> Result<Adaptation, PlanError> {
+) -> Result<(Option<Conversion>, Adaptation), PlanError> {
+    let Planned {
+        conversion,
+        refusals,
+    } = converted;
     let Adapt::To {
         hardware,
         force,
         drivers,
     } = &options.adapt
     else {
-        return Ok(Adaptation::default());
+        return Ok((conversion, Adaptation::default()));
     };
-    let source = Arc::new(Watched {
-        inner: repository.read_at(disk)?,
-        failed: Mutex::new(None),
-    });
     let shared: Arc<dyn ReadAt> = source.clone();
     let (looker, manifest) = (Looker::default(), &image.manifest);
-    let mut adaptation = adapt::plan(&looker, &shared, manifest, disk, hardware, drivers.as_ref());
-    let failed = source.failed.lock();
-    if let Some(error) = failed.unwrap_or_else(PoisonError::into_inner).take() {
-        // An image that cannot be read says nothing of the hardware.
-        return Err(PlanError::reading(error));
-    }
+    let mut adaptation = adapt::plan(
+        &looker,
+        &shared,
+        manifest,
+        disk,
+        hardware,
+        drivers.as_ref(),
+        conversion.as_ref().map(|conversion| &conversion.names),
+    );
+    source.check()?;
     let extent = |patch: &Patch| Extent {
         start: patch.at,
         len: patch.after.len() as u64,
@@ -176,11 +202,17 @@ fn adapt(
             ..Adaptation::default()
         };
     }
+    adaptation.refusals.splice(0..0, refusals);
     if *force {
         adaptation.forced.clone_from(&adaptation.refusals);
         adaptation.warnings.append(&mut adaptation.refusals);
     }
-    Ok(adaptation)
+    if let Some(conversion) = &conversion {
+        adaptation.lines.splice(0..0, conversion.lines.clone());
+        adaptation.edits.extend_from_slice(&conversion.edits);
+        adaptation.warnings.extend_from_slice(&conversion.warnings);
+    }
+    Ok((conversion, adaptation))
 }
 
 fn families(image: &Image, disk: &DiskImage) -> Vec<String> {
@@ -199,27 +231,37 @@ fn boot_entries(
     if options.boot_entries == BootEntries::No {
         return Ok(Told::default());
     }
-    let source = Arc::new(Watched {
-        inner: repository.read_at(disk)?,
-        failed: Mutex::new(None),
-    });
+    let source = Arc::new(Watched::new(repository, disk)?);
     let shared: Arc<dyn ReadAt> = source.clone();
     let told = boot_entries::plan(&options.boot_entries, &shared, disk.sector_size, families);
-    let failed = source.failed.lock();
-    match failed.unwrap_or_else(PoisonError::into_inner).take() {
-        Some(error) => Err(PlanError::reading(error)),
-        None => Ok(told),
-    }
+    source.check()?;
+    Ok(told)
 }
 
 /// The image's disk, whose first failure is kept: those who look at it from another
 /// process hear of it as text only.
-struct Watched<R> {
-    inner: R,
+pub(super) struct Watched {
+    inner: DiskReader,
     failed: Mutex<Option<std::io::Error>>,
 }
 
-impl<R: ReadAt> ReadAt for Watched<R> {
+impl Watched {
+    fn new(repository: &Repository, disk: &DiskImage) -> Result<Self, PlanError> {
+        Ok(Self {
+            inner: repository.read_at(disk)?,
+            failed: Mutex::new(None),
+        })
+    }
+
+    /// An image that cannot be read says nothing of the hardware.
+    pub(super) fn check(&self) -> Result<(), PlanError> {
+        let failed = self.failed.lock();
+        let failed = failed.unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(()), |error| Err(PlanError::reading(error)))
+    }
+}
+
+impl ReadAt for Watched {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
         self.inner.read_exact_at(buf, offset).map_err(|error| {
             let told = std::io::Error::other(error.to_string());
@@ -330,9 +372,11 @@ fn local_folder(location: &str) -> Option<PathBuf> {
 }
 
 /// What becomes of the image's table on the target.
-struct Fitted {
-    withheld: Withheld,
-    changes: Vec<String>,
+pub(super) struct Fitted {
+    /// The image's.
+    pub(super) table: Table,
+    pub(super) withheld: Withheld,
+    pub(super) changes: Vec<String>,
     warning: Option<String>,
 }
 
@@ -354,6 +398,7 @@ fn fit(
     let withheld = withheld_of(&source, &table, &layout, sector)?;
     let changes = layout.changes;
     Ok(Ok(Fitted {
+        table,
         withheld,
         changes,
         warning,
@@ -407,6 +452,7 @@ pub(super) fn digest(
     disk: &DiskImage,
     target_size: u64,
     adaptation: &Adaptation,
+    conversion: Option<&Conversion>,
 ) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("rescue 2025 restore journal digest 1");
     let mut add = |bytes: &[u8]| {
@@ -426,6 +472,11 @@ pub(super) fn digest(
     for patch in &adaptation.patches {
         add(&patch.at.to_le_bytes());
         add(&(patch.after.len() as u64).to_le_bytes());
+    }
+    if let Some(conversion) = conversion {
+        add(conversion.names.disk.as_bytes());
+        add(&conversion.esp.extent.start.to_le_bytes());
+        add(&conversion.esp.extent.len.to_le_bytes());
     }
     *hasher.finalize().as_bytes()
 }

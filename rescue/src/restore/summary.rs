@@ -10,6 +10,7 @@ use super::journal::Journal;
 use super::options::{Discard, Options, Verify};
 use super::plan::Plan;
 use crate::boot_entries::Told;
+use crate::firmware;
 use crate::inventory::{Contents, Disk};
 
 /// What a restore is going to do. Field names are part of the interface.
@@ -51,6 +52,8 @@ pub struct Summary {
     pub free_bytes: u64,
     /// What is changed in the partition table.
     pub changes: Vec<String>,
+    /// What becomes of a disk that is converted for another firmware.
+    pub firmware: Option<firmware::Told>,
     /// What is changed in the systems for the hardware, in sentences.
     pub adapt: Vec<String>,
     /// The same, thing by thing.
@@ -118,6 +121,7 @@ impl Summary {
             zero_bytes: sum(|r| r.zero_bytes),
             free_bytes: sum(|r| r.free_bytes),
             changes: Vec::new(),
+            firmware: None,
             adapt: Vec::new(),
             adapt_edits: Vec::new(),
             boot: Told::default(),

@@ -103,6 +103,14 @@ pub(super) fn withhold(
     })
 }
 
+impl Withheld {
+    /// What is in `extent` is not the image's either.
+    pub(super) fn also(&mut self, extent: Extent) {
+        self.extents.push(extent);
+        self.extents = normalize(std::mem::take(&mut self.extents));
+    }
+}
+
 /// Whether nothing of `extent` is in `withheld` (normalised).
 pub(super) fn is_free(withheld: &[Extent], extent: Extent) -> bool {
     let next = withheld.partition_point(|w| w.end() <= extent.start);

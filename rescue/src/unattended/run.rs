@@ -19,6 +19,7 @@ use crate::adapt::Drivers;
 use crate::boot_entries::BootEntries;
 use crate::event::{Event, Sink};
 use crate::exit::{self, Code};
+use crate::firmware::Firmware;
 use crate::init::devices::{self, Devices};
 use crate::init::driver_folders;
 use crate::init::network::STATE;
@@ -142,6 +143,8 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
         None if wanted.adapt == Wish::No => None,
         None => driver_folders::taken(&image, &target, sink).map(|(drivers, _)| drivers),
     };
+    let adapt = Adapt::here(wanted.adapt, &target, wanted.force, drivers);
+    let firmware = Firmware::here(wanted.firmware, adapt != Adapt::No);
     let options = Options {
         verify: if wanted.verify {
             Verify::ReadBack
@@ -158,7 +161,8 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
         } else {
             Resume::IfSame
         },
-        adapt: Adapt::here(wanted.adapt, &target, wanted.force, drivers),
+        adapt,
+        firmware,
         boot_entries: BootEntries::here(wanted.boot_entries, None),
         ..Options::default()
     };

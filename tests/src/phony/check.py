@@ -3,13 +3,13 @@
 
   check.py --before BEFORE.raw --after AFTER.raw [--allow PREFIX]... [--boot SERVICE]...
            [--critical ID=SERVICE]... [--same FILE]... [--strangers]
-           [--staged FILE]...
+           [--staged FILE]... [--uefi]
 
 BEFORE is the disk as it was when its Windows last ran, AFTER what was made of
 it. One line for each thing that was looked at, `ok` or `WRONG`; exit status 1
-when anything is wrong. Secrets are compared, never printed.
+when anything is wrong. With --uefi AFTER was made for UEFI of a disk that a BIOS started. Secrets are compared, never printed.
 
-Reads with sfdisk (fdisk), ntfscat and ntfsls (ntfs-3g), mtools, hivexregedit
+Reads with sfdisk (fdisk), sgdisk (gdisk), fsck.fat (dosfstools), ntfscat and ntfsls (ntfs-3g), mtools, hivexregedit
 (libwin-hivex-perl), regipy and impacket (scripts/oracles), whose Python runs it.
 """
 
@@ -50,7 +50,7 @@ class Volume:
     """The files of one partition; letters of names count without case."""
 
     def __init__(self, path, is_ntfs):
-        self.path, self.is_ntfs, self.listings = path, is_ntfs, {}
+        self.path, self.is_ntfs, self.listings, self.folders = path, is_ntfs, {}, set()
 
     def names(self, folder):
         if folder not in self.listings:
@@ -58,6 +58,7 @@ class Volume:
                 lines = run("ntfsls", "-f", "-p", "/" + folder, self.path).decode().splitlines()
             else:
                 lines = run("mdir", "-b", "-i", self.path, "::/" + folder).decode().splitlines()
+                self.folders |= {line[3:].rstrip("/") for line in lines if line.endswith("/")}
                 lines = [line.rstrip("/").rsplit("/", 1)[-1] for line in lines]
             self.listings[folder] = lines
         return self.listings[folder]
@@ -126,6 +127,7 @@ class Disk:
             out.truncate(part["size"] * SECTOR)
         with open(path, "rb") as file:
             first = file.read(SECTOR)
+        part["path"] = path
         part["hidden"] = struct.unpack_from("<I", first, 0x1C)[0]
         is_ntfs = first[3:11] == b"NTFS    "
         return Volume(path, is_ntfs) if is_ntfs or first[82:87] == b"FAT32" else None
@@ -393,6 +395,110 @@ def check_start(report, disk):
     report.say(part["hidden"] == part["start"], f"MBR: the boot sector says it is at {part['hidden']}")
 
 
+# --- BIOS to UEFI ---------------------------------------------------------------
+
+ESP_TYPE = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+TYPES = {"7": "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7", "27": "DE94BBA4-06D1-4D40-A16A-BFD50179D6AC"}
+COPIED = {"EFI": "", "Fonts": "/Fonts", "Resources": "/Resources"}
+
+
+def files_below(volume, folder):
+    """Paths of files below a folder, as they are written."""
+    for name in volume.names(folder):
+        path = f"{folder}/{name}"
+        if name in (".", ".."):
+            continue
+        if path in volume.folders or volume.is_ntfs and is_folder(volume, path):
+            yield from files_below(volume, path)
+        else:
+            yield path
+
+
+def is_folder(volume, path):
+    """ntfscat finds no contents in a folder."""
+    try:
+        volume.read(path)
+    except Missing:
+        return True
+    return False
+
+
+def check_table_for_uefi(report, before, after):
+    report.say(not before.is_gpt and after.is_gpt, "table: an MBR became a GPT")
+    said = run("sgdisk", "-v", after.image).decode()
+    report.say("No problems found" in said, "table: sgdisk -v finds no problems")
+    esps = [part for part in after.parts if part["type"].upper() == ESP_TYPE]
+    report.say(esps == [after.start], f"table: {len(esps)} EFI system partition, where the boot manager is")
+    for old in before.parts:
+        same = [new for new in after.parts if (new["start"], new["size"]) == (old["start"], old["size"])]
+        report.say(len(same) == 1, f"table: a partition is at sector {old['start']} as before")
+        if same and same[0] not in esps:
+            right = TYPES.get(old["type"].lower().lstrip("0"))
+            report.say(same[0]["type"].upper() == right, f"table: the one at {old['start']} has type {same[0]['type']}")
+    places = {part["start"] for part in before.parts}
+    new = [part for part in after.parts if part["start"] not in places]
+    report.say(all(part in esps for part in new), f"table: {len(new)} partitions are new")
+    with open(after.image, "rb") as disk:
+        report.say(not disk.read(440).strip(b"\0"), "table: no code for a BIOS is left")
+
+
+def check_esp(report, before, after):
+    esp, windows = after.start["volume"], before.windows["volume"]
+    done = subprocess.run(["/usr/sbin/fsck.fat", "-n", after.start["path"]], capture_output=True)
+    report.say(done.returncode == 0, f"ESP: fsck.fat: {done.stdout.decode(errors='replace').splitlines()[-1:]}")
+    report.say(not esp.is_ntfs, "ESP: it is a FAT32")
+    report.say(after.start["hidden"] == after.start["start"], "ESP: its boot sector says where it is")
+    expected = {"efi/microsoft/boot/bcd": None}
+    for source, target in COPIED.items():
+        for path in files_below(windows, f"Windows/Boot/{source}"):
+            name = path[len(f"Windows/Boot/{source}") :]
+            expected[f"efi/microsoft/boot{target}{name}".lower()] = path
+    expected["efi/boot/bootx64.efi"] = "Windows/Boot/EFI/bootmgfw.efi"
+    found = {path.lower(): path for path in files_below(esp, "EFI")}
+    report.say(found.keys() == expected.keys(), f"ESP: {sorted(found.keys() ^ expected.keys())} too many or missing")
+    report.say(len(expected) > 10, f"ESP: {len(expected)} files were expected")
+    for path, source in expected.items():
+        if source and path in found:
+            same = esp.read(found[path]) == windows.read(source)
+            report.say(same, f"ESP: {found[path]} is {source}")
+
+
+def check_store_for_uefi(report, before, after, store):
+    known = {name: (kind, elements) for name, kind, elements in objects(store)}
+    manager = known.get(BOOT_MANAGER, (None, {}))[1]
+    path = manager.get("12000002", "")
+    report.say(path == "\\EFI\\Microsoft\\Boot\\bootmgfw.efi", f"BCD: the boot manager is {path}")
+    report.say("26000005" not in manager, "BCD: it does not resume")
+    default = known.get(manager.get("23000003", "").lower(), (None, {}))[1]
+    path = default.get("12000002", "").lower()
+    report.say(path == "\\windows\\system32\\winload.efi", f"BCD: the default entry starts {path}")
+    system = [after.partition(*device) for _, *device in descriptors(data_of(default.get("21000001")))]
+    report.say(system == [after.windows], "BCD: the default entry's Windows is where it is")
+    mbr = [at for _, elements in known.values() for value in elements.values() if isinstance(value, (str, bytes)) for at in mbr_in(value)]
+    report.say(not mbr, f"BCD: {len(mbr)} devices are of an MBR")
+    signature = ",".join(f"{byte:02x}" for byte in struct.pack("<I", int(before.id, 16)))
+    left = [key for (key, _), data in exported(store).items() if signature in data]
+    report.say(not left, f"BCD: the old signature is in {left}")
+
+
+def mbr_in(value):
+    try:
+        data = data_of(value)
+    except ValueError:
+        return []
+    return [at for at, scheme, *_ in descriptors(data) if scheme == "mbr"]
+
+
+def check_uefi(report, before, after, system, store):
+    check_table_for_uefi(report, before, after)
+    check_esp(report, before, after)
+    check_store_for_uefi(report, before, after, store)
+    signature = struct.pack("<I", int(before.id, 16))
+    values = values_of(RegistryHive(system).get_key("\\MountedDevices"))
+    old = [name for name, data in values.items() if data_of(data)[:4] == signature]
+    report.say(not old, f"MountedDevices: {old} are of the MBR")
+
+
 # --- secrets --------------------------------------------------------------------
 
 
@@ -528,6 +634,8 @@ def judge(report, arguments, folder):
     stores = [hive(d.store, folder, n) for d, n in ((before, "old-bcd"), (after, "new-bcd"))]
     check_store(report, after, stores[1], disks_elsewhere(before, stores[0]))
     check_start(report, after)
+    if arguments.uefi:
+        check_uefi(report, before, after, systems[1], stores[1])
     (old, found), (new, _) = secrets_of(before, systems[0]), secrets_of(after, systems[1])
     # Of hives that are not of one machine only the boot key can be told.
     if arguments.strangers:
@@ -546,6 +654,7 @@ def main():
     parser.add_argument("--strangers", action="store_true", help="SYSTEM is of another machine than SAM and SECURITY")
     parser.add_argument("--same", action="append", default=[], help="a file of Windows' volume that has to be as before")
     parser.add_argument("--staged", action="append", default=[])
+    parser.add_argument("--uefi", action="store_true")
     arguments, report = parser.parse_args(), Report()
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
         try:

@@ -22,6 +22,14 @@ pub fn check(before: &Path, after: &Path, asked: Asked<'_>) -> Result<Vec<String
     check_with(before, after, asked, &[])
 }
 
+/// As [`check`]; `after` is what was made for UEFI of a disk that a BIOS started.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_uefi(before: &Path, after: &Path, asked: Asked<'_>) -> Result<Vec<String>> {
+    check_with(before, after, asked, &["--uefi"])
+}
+
 /// The same, with more words for the checker, see `check.py --help`.
 ///
 /// # Errors

@@ -5,11 +5,12 @@
 //! 0x24 0 for GPT and 1 for MBR, at 0x28 the disk (a GUID, or its signature).
 
 use anyhow::{Context, Result};
-use hive::Hive;
+use hive::{FileTime, Hive};
 use uuid::Uuid;
 
 /// What the boot manager's object is called everywhere.
 pub(super) const BOOT_MANAGER: &str = "{9dea862c-5cdd-4e70-acc1-f32b344d4795}";
+const MEMORY_TEST: &str = "{b2721d73-1db4-4c62-bf78-c548a880142d}";
 const DEFAULT: &str = "23000003";
 const OS_DEVICE: &str = "21000001";
 
@@ -68,6 +69,43 @@ pub(super) fn default_system(store: &Hive) -> Result<Option<Device>> {
     let path = format!("Objects\\{BOOT_MANAGER}\\Elements\\{DEFAULT}");
     let object = store.key(&path)?.text("Element")?;
     device(store, &object.context("no default entry")?, OS_DEVICE)
+}
+
+/// The store of a BIOS machine with other places of its partitions: the boot manager
+/// and the memory test are on the one at byte `start`, all others at byte `windows`.
+pub(super) fn moved(store: &[u8], start: u64, windows: u64) -> Result<Vec<u8>> {
+    let hive = Hive::open(store.to_vec(), &[])?.0;
+    let mut changes = Vec::new();
+    for object in hive.key("Objects")?.subkeys()? {
+        let name = object.name().to_string();
+        let Some(elements) = object.subkey("Elements")? else {
+            continue;
+        };
+        let starts = [BOOT_MANAGER, MEMORY_TEST].contains(&name.to_lowercase().as_str());
+        let new = if starts { start } else { windows };
+        for element in elements.subkeys()? {
+            let Some(value) = element.value("Element")? else {
+                continue;
+            };
+            let mut data = value.data()?.into_owned();
+            let places = (0x10..data.len().saturating_sub(0x47)).step_by(4);
+            let places: Vec<usize> = places
+                .filter(|at| descriptor(&data[*at..at + 0x48]).is_some())
+                .collect();
+            for place in &places {
+                data[place + 0x10..place + 0x18].copy_from_slice(&new.to_le_bytes());
+            }
+            if !places.is_empty() {
+                let key = format!("Objects\\{name}\\Elements\\{}", element.name());
+                changes.push((key, value.value_type(), data));
+            }
+        }
+    }
+    let mut edit = hive.edit(FileTime::from_unix(1_480_000_000))?;
+    for (key, kind, data) in changes {
+        edit.set_value(&key, "Element", kind, &data)?;
+    }
+    Ok(edit.finish()?)
 }
 
 /// A partition of this disk that some loader is on and that is none of `known`:

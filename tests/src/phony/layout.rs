@@ -12,6 +12,11 @@ pub(super) const SECTOR: u64 = 512;
 /// Sectors of a MiB.
 const MIB: u64 = 2048;
 
+/// Where the partition begins that a BIOS starts from, in bytes.
+pub(super) const START: u64 = MIB * SECTOR;
+/// Where Windows begins on a disk that a BIOS starts from another partition, in bytes.
+pub(super) const SPLIT_AT: u64 = 41 << 20;
+
 /// A partition, in sectors.
 #[derive(Debug, Clone)]
 pub(super) struct Part {
@@ -36,7 +41,8 @@ impl Layout {
         let store = Hive::open(store.to_vec(), &[])?.0;
         match firmware {
             Firmware::Uefi => Self::gpt(&store),
-            Firmware::Bios => Self::mbr(&store),
+            Firmware::Bios | Firmware::BiosLaptop => Self::mbr(&store),
+            Firmware::BiosSplit => Self::split(&store),
         }
     }
 
@@ -112,6 +118,35 @@ impl Layout {
             parts,
             windows,
             other: reserved,
+        })
+    }
+
+    fn split(store: &Hive) -> Result<Self> {
+        let windows = device::default_system(store)?;
+        let Some(windows @ Device::Mbr { offset, signature }) = windows else {
+            bail!("the boot store does not name an MBR partition");
+        };
+        let first = START;
+        let start = Device::Mbr {
+            offset: first,
+            signature,
+        };
+        Ok(Self {
+            header: format!("label: dos\nlabel-id: {signature:#010x}\n"),
+            parts: vec![
+                Part {
+                    start: first / SECTOR,
+                    size: (offset - first) / SECTOR,
+                    script: "type=7, bootable".to_owned(),
+                },
+                Part {
+                    start: offset / SECTOR,
+                    size: 192 * MIB,
+                    script: "type=7".to_owned(),
+                },
+            ],
+            windows,
+            other: Some(start),
         })
     }
 

@@ -25,7 +25,7 @@ mod start;
 mod tree;
 
 pub use captured::{Captured, NVME, fact, judge, judge_with, keys, strings};
-pub use check::{Asked, check, check_with};
+pub use check::{Asked, check, check_uefi, check_with};
 pub use dirty::Dirty;
 pub use edit::{list, mark_in_use, read, replace, replace_on_esp, windows_start};
 pub use hives::fixture;
@@ -44,6 +44,12 @@ pub enum Firmware {
     Uefi,
     /// MBR: one active partition with all; the store is `bcd/BCDvm`.
     Bios,
+    /// As [`Firmware::Bios`]; the store is `bcd/BCDlaptop`, whose default entry is a
+    /// Windows, changed with our own code to name a partition at 1 MiB.
+    BiosLaptop,
+    /// MBR: an active partition that a BIOS starts from, and Windows on another; the
+    /// store is that of [`Firmware::BiosLaptop`], changed in the same way.
+    BiosSplit,
 }
 
 impl Firmware {
@@ -51,6 +57,7 @@ impl Firmware {
         match self {
             Self::Uefi => "bcd/uefi-gpt-10",
             Self::Bios => "bcd/BCDvm",
+            Self::BiosLaptop | Self::BiosSplit => "bcd/BCDlaptop",
         }
     }
 }
@@ -62,12 +69,32 @@ impl Firmware {
 /// When the fixtures or a tool of the host are missing, or NTFS cannot be
 /// filled here.
 pub fn make(disk: &Path, firmware: Firmware, hibernated: bool) -> Result<()> {
+    make_with(disk, firmware, hibernated, |_| Ok(()))
+}
+
+/// As [`make`], after `change` had the folder with what comes onto the partition of
+/// Windows.
+///
+/// # Errors
+/// As [`make`], and those of `change`.
+pub fn make_with(
+    disk: &Path,
+    firmware: Firmware,
+    hibernated: bool,
+    change: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
     let work = crate::scratch()?;
-    let store = fixture(firmware.store())?;
+    let mut store = fixture(firmware.store())?;
+    match firmware {
+        Firmware::BiosLaptop => store = device::moved(&store, layout::START, layout::START)?,
+        Firmware::BiosSplit => store = device::moved(&store, layout::START, layout::SPLIT_AT)?,
+        Firmware::Uefi | Firmware::Bios => {}
+    }
     let layout = Layout::of(firmware, &store)?;
     let system = hives::system(&layout)?;
     let tree = work.path().join("windows");
     tree::windows(&tree, &system, hibernated)?;
+    change(&tree)?;
     write(disk, &layout, &tree, &store, work.path())
 }
 

@@ -28,9 +28,27 @@ pub(super) fn windows(folder: &Path, system: &[u8], hibernated: bool) -> Result<
     ] {
         marker(folder, &format!("Windows/System32/{name}"))?;
     }
-    for name in ["EFI/bootmgfw.efi", "PCAT/bootmgr", "PCAT/memtest.exe"] {
+    for name in [
+        "EFI/bootmgr.efi",
+        "EFI/memtest.efi",
+        "EFI/boot.stl",
+        "EFI/de-DE/bootmgfw.efi.mui",
+        "EFI/en-US/bootmgfw.efi.mui",
+        "EFI/en-US/memtest.efi.mui",
+        "Fonts/wgl4_boot.ttf",
+        "Resources/bootres.dll",
+        "Resources/en-US/bootres.dll.mui",
+        "PCAT/bootmgr",
+        "PCAT/memtest.exe",
+    ] {
         marker(folder, &format!("Windows/Boot/{name}"))?;
     }
+    // As large as it is, so that it has clusters of its own.
+    let manager: Vec<u8> = (0..1_600_001u32)
+        .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+        .collect();
+    fs::write(folder.join("Windows/Boot/EFI/bootmgfw.efi"), manager)
+        .context("writing bootmgfw.efi")?;
     marker(folder, "Users/Public/Documents/kept.txt")?;
     if hibernated {
         let mut image = vec![0; 64 << 10];

@@ -12,7 +12,7 @@ use image::IdentityKey;
 use super::super::{linux, windows};
 use super::wire::{self, Answer, At, Job, Looked, Task};
 use super::{Kind, MEMORY, TIME};
-use crate::adapt::{self, Adaptation};
+use crate::adapt::{self, Adaptation, uefi};
 use crate::boot_entries;
 use crate::files::{Ext, FilesError, Folder, Ntfs};
 
@@ -34,8 +34,9 @@ pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
     let device = Asked(Mutex::new(socket.try_clone()?), size(&task.place));
     let answer = match &task.job {
         Job::Identity(key) => serde_json::to_vec(&look(&task.place, key, device))?,
-        Job::Windows(hardware, drivers) => {
-            let answer: Answer<Adaptation> = adapt::plan_ntfs(&device, hardware, drivers.as_ref());
+        Job::Windows(hardware, drivers, names) => {
+            let answer: Answer<Adaptation> =
+                adapt::plan_ntfs(&device, hardware, drivers.as_ref(), names.as_ref());
             serde_json::to_vec(&answer)?
         }
         Job::Linux(hardware, names) => {
@@ -55,6 +56,11 @@ pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
         Job::Loaders(files) => {
             let answer = boot_entries::esp::look(Arc::new(device), files);
             serde_json::to_vec(&answer.map_err(|e| e.to_string()))?
+        }
+        Job::Survey => serde_json::to_vec(&uefi::survey(&device))?,
+        Job::BootFiles => serde_json::to_vec(&uefi::boot_files(&device))?,
+        Job::NewStore(names, system) => {
+            serde_json::to_vec(&uefi::new_store(&device, names, *system))?
         }
     };
     socket.write_all(&[wire::ANSWER])?;

@@ -10,6 +10,7 @@
 mod child;
 mod loaders;
 mod starts;
+mod uefi;
 mod wire;
 
 use std::ffi::OsString;
@@ -31,6 +32,7 @@ use wire::{Answer, At, Job, Task};
 
 use crate::adapt::{Adaptation, Listing};
 use crate::deadline::{Line, is_closed, is_late, last_words};
+use crate::firmware::NewNames;
 use crate::inventory::Hardware;
 
 /// Address space of the process that looks, in bytes: room for a hive of 512
@@ -136,22 +138,25 @@ impl Search<'_> {
     }
 
     /// What the system on `partition`, a file system of this `kind`, needs on this
-    /// hardware; `names` are those of the disk's partitions.
+    /// hardware; `partitions` are called so, those with new names `names`.
     pub(crate) fn adaptation(
         &self,
         partition: &dyn ReadAt,
         kind: Kind,
         hardware: &Hardware,
         drivers: Option<&Listing>,
-        names: &[(u32, String)],
+        partitions: &[(u32, String)],
+        names: Option<&NewNames>,
     ) -> Answer<Adaptation> {
         let place = At::Partition {
             size: partition.size(),
             kind,
         };
         let job = match kind {
-            Kind::Ntfs | Kind::Fat => Job::Windows(hardware.clone(), drivers.cloned()),
-            Kind::Ext => Job::Linux(hardware.clone(), names.to_vec()),
+            Kind::Ntfs | Kind::Fat => {
+                Job::Windows(hardware.clone(), drivers.cloned(), names.cloned())
+            }
+            Kind::Ext => Job::Linux(hardware.clone(), partitions.to_vec()),
         };
         let found: Answer<Adaptation> = self.ask(Task { job, place }, partition);
         found

@@ -16,6 +16,7 @@ pub(super) use crate::deadline::array;
 
 use super::super::known::Known;
 use crate::adapt::{Around, Listing};
+use crate::firmware::NewNames;
 use crate::inventory::Hardware;
 
 pub(super) const READ: u8 = b'r';
@@ -43,7 +44,7 @@ pub(super) enum Job {
     /// Who the system is ([`Looked`]); the hashes depend on this.
     Identity(IdentityKey),
     /// What a Windows needs on this hardware ([`Adaptation`](crate::adapt::Adaptation)).
-    Windows(Hardware, Option<Listing>),
+    Windows(Hardware, Option<Listing>, Option<NewNames>),
     /// What a Linux needs; and what the disk's partitions are called.
     Linux(Hardware, Vec<(u32, String)>),
     /// What Windows starts from there, also an [`Adaptation`](crate::adapt::Adaptation).
@@ -51,6 +52,12 @@ pub(super) enum Job {
     /// What the EFI system partition has for the firmware to start, and which of these
     /// files it lacks ([`Esp`](crate::boot_entries::Esp)).
     Loaders(Vec<String>),
+    /// What of it matters for UEFI ([`Survey`](crate::adapt::uefi::Survey)).
+    Survey,
+    /// The files that Windows has for an EFI system partition.
+    BootFiles,
+    /// The boot store for UEFI, and where the Windows is that it starts, in bytes.
+    NewStore(NewNames, u64),
 }
 
 /// Where.

@@ -141,7 +141,8 @@ fn a_restore_with_other_changes_does_not_resume() {
     let all = adaptation(&sample);
     let digest = |adaptation: &Adaptation| {
         let disk = sample.disk();
-        digest(&sample.repository, &sample.image, disk, 1 << 30, adaptation)
+        let repository = &sample.repository;
+        digest(repository, &sample.image, disk, 1 << 30, adaptation, None)
     };
     let mut fewer = all.clone();
     fewer.patches.pop();

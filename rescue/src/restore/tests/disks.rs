@@ -80,6 +80,13 @@ pub(super) fn mbr() -> Vec<u8> {
     disk
 }
 
+/// As [`mbr`], with a last partition of 1 MiB and data behind it.
+pub(super) fn mbr_with_room() -> Vec<u8> {
+    let mut disk = mbr();
+    place(&mut disk, 446 + 2 * 16 + 12, &2048_u32.to_le_bytes());
+    disk
+}
+
 /// A GPT disk of 16 MiB with 512-byte sectors: data, swap, and data up to the
 /// last usable sector.
 pub(super) fn gpt() -> Vec<u8> {

@@ -2,6 +2,7 @@
 
 mod adapted;
 mod carried;
+mod converted;
 mod disks;
 mod faults;
 mod flaky;

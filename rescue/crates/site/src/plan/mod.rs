@@ -97,6 +97,9 @@ pub struct Restore {
     /// Whether the firmware gets boot entries for the disk.
     #[serde(default)]
     pub boot_entries: Adapt,
+    /// Whether a disk that a BIOS started is converted for UEFI.
+    #[serde(default)]
+    pub firmware: Firmware,
     /// A folder with unpacked drivers for Windows.
     pub drivers: Option<Place>,
     /// Restore even what will not start on this hardware.
@@ -136,6 +139,32 @@ impl FromStr for Adapt {
             "yes" => Ok(Self::Yes),
             "no" => Ok(Self::No),
             _ => Err("auto, yes and no are known".to_owned()),
+        }
+    }
+}
+
+/// For which firmware a disk is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Firmware {
+    /// For this machine's, where systems are adapted to its hardware.
+    #[default]
+    Auto,
+    /// For the one that started it before.
+    Keep,
+    /// For UEFI.
+    Uefi,
+}
+
+impl FromStr for Firmware {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "keep" => Ok(Self::Keep),
+            "uefi" => Ok(Self::Uefi),
+            _ => Err("auto, keep and uefi are known".to_owned()),
         }
     }
 }

@@ -1,0 +1,234 @@
+//! A disk that a BIOS started, restored for a machine that starts by UEFI.
+//!
+//! ```text
+//! the image: table, systems ── Survey ── SystemConversion ── disk::to_gpt ── NewNames
+//!                                              └ files of the ESP ──────────────┘
+//! ```
+//!
+//! The table and the EFI system partition (ESP) know nothing of systems: a
+//! [`SystemConversion`] says which partition may become the ESP and what has to be on
+//! it, and what its system calls the partitions by is changed in its own place (for
+//! Windows in [`adapt`](crate::adapt)). Everything is planned from the image, before
+//! the first write. See docs/adr/0013-bios-to-uefi.md.
+
+mod esp;
+mod guids;
+mod names;
+mod windows;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ::site::plan::Firmware as Wish;
+use disk::{Converted, ReadAt, Table, TableKind, ToGpt, ToGptRefusal, human_bytes};
+use image::{DiskImage, Manifest};
+use serde::Serialize;
+
+pub(crate) use esp::EspImage;
+pub(crate) use guids::disk_guid;
+pub(crate) use names::NewNames;
+
+use crate::identity::Looker;
+
+/// For what a disk is restored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Firmware {
+    /// For whatever started it before.
+    #[default]
+    Keep,
+    /// For UEFI.
+    Uefi {
+        /// By the operator, who wants to hear when there is nothing to convert.
+        asked: bool,
+    },
+}
+
+impl Firmware {
+    /// As `wish` says, on the machine this runs on; `adapts`: whether systems are
+    /// changed for its hardware.
+    #[must_use]
+    pub fn here(wish: Wish, adapts: bool) -> Self {
+        match wish {
+            Wish::Uefi => Self::Uefi { asked: true },
+            Wish::Auto if adapts && is_uefi() => Self::Uefi { asked: false },
+            Wish::Auto | Wish::Keep => Self::Keep,
+        }
+    }
+}
+
+/// Whether this machine was started by UEFI.
+fn is_uefi() -> bool {
+    Path::new("/sys/firmware/efi").is_dir()
+}
+
+/// A file of the ESP.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct EspFile {
+    /// `EFI/Boot/bootx64.efi`.
+    pub(crate) path: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for EspFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "EspFile({:?}, {} bytes)", self.path, self.bytes.len())
+    }
+}
+
+/// A system that a BIOS started and that UEFI is to start.
+pub(crate) trait SystemConversion {
+    /// What it is called in messages.
+    fn title(&self) -> &str;
+    /// The partition of `table` that may become the ESP, or why there is none.
+    fn reuse(&self, table: &Table) -> Result<u32, String>;
+    /// The files of the ESP whatever partitions are called.
+    fn fixed(&self) -> &[EspFile];
+    /// Those that name partitions, with sentences of what was done.
+    fn named(&self, names: &NewNames) -> Result<Named, String>;
+}
+
+/// Files that name partitions.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
+    pub(crate) files: Vec<EspFile>,
+    /// What was changed in them, thing by thing.
+    pub(crate) edits: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What becomes of a disk.
+#[derive(Debug)]
+pub(crate) struct Conversion {
+    pub(crate) converted: Converted,
+    pub(crate) names: NewNames,
+    pub(crate) esp: EspImage,
+    /// Sentences.
+    pub(crate) lines: Vec<String>,
+    pub(crate) edits: Vec<String>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The same for programs. Field names are part of the interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// "uefi".
+    pub to: &'static str,
+    /// Number of the EFI system partition.
+    pub esp: u32,
+    /// Its first byte.
+    pub esp_start: u64,
+    /// Its bytes.
+    pub esp_size: u64,
+    /// Whether it was a partition of the image, whose content is not restored.
+    pub esp_reused: bool,
+    /// The GUID of the disk.
+    pub disk_id: String,
+}
+
+impl Conversion {
+    pub(crate) fn told(&self) -> Told {
+        Told {
+            to: "uefi",
+            esp: self.converted.esp,
+            esp_start: self.esp.extent.start,
+            esp_size: self.esp.extent.len,
+            esp_reused: self.converted.reused,
+            disk_id: self.names.disk.to_string(),
+        }
+    }
+}
+
+/// A conversion, none because there is nothing to convert, or why it cannot be.
+pub(crate) type Outcome = Result<Option<Conversion>, Vec<String>>;
+
+/// A disk of an image and the target it goes to.
+pub(crate) struct Case<'a> {
+    pub(crate) source: &'a Arc<dyn ReadAt>,
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) disk: &'a DiskImage,
+    /// The image's table.
+    pub(crate) table: &'a Table,
+    pub(crate) target_size: u64,
+}
+
+/// Plans the conversion of a disk.
+pub(crate) fn plan(looker: &Looker, case: &Case<'_>, firmware: Firmware) -> Outcome {
+    let Firmware::Uefi { asked } = firmware else {
+        return Ok(None);
+    };
+    let has_esp = case.table.partitions.iter().any(|p| p.type_id == "0xef");
+    if case.table.kind != TableKind::Mbr || has_esp {
+        // (A GPT without an ESP is started by a BIOS too, but not a Windows on it.)
+        return Ok(None);
+    }
+    match windows::find(looker, case)? {
+        Some(system) => convert(case, &system).map(Some),
+        None if asked => Err(vec![
+            "No Windows was found on the disk that a BIOS starts from it, so it cannot be \
+             converted for UEFI; leave --firmware at auto or keep"
+                .to_owned(),
+        ]),
+        None => Ok(None),
+    }
+}
+
+fn convert(case: &Case<'_>, system: &dyn SystemConversion) -> Result<Conversion, Vec<String>> {
+    let title = system.title();
+    let one = |why: String| vec![format!("{title} cannot be converted for UEFI: {why}")];
+    let guid = |place: Option<u64>| guids::guid(case.table, place);
+    let content = size_of(system.fixed());
+    let least = esp::least(content, case.table.sector);
+    let reuse = reusable(system, case.table, least);
+    let wanted = ToGpt {
+        reuse: reuse.as_ref().ok().copied(),
+        esp_size: esp::usual(least, case.table.sector),
+        guid: &guid,
+    };
+    let converted = disk::to_gpt(case.table, &**case.source, case.target_size, &wanted);
+    let converted = converted.map_err(|why| match (&why, reuse) {
+        (ToGptRefusal::NoRoom { .. }, Err(not)) => one(format!("{why} ({not})")),
+        _ => one(crate::ui::chain(&why.into()).replace('\n', ": ")),
+    })?;
+    let names = NewNames::new(case.table, &converted).map_err(one)?;
+    let named = system.named(&names).map_err(one)?;
+    let files = || system.fixed().iter().chain(&named.files);
+    let sector = case.table.sector;
+    let image = esp::build(converted.esp_extent, sector, names.esp, files());
+    let image = image.map_err(|e| one(format!("making its EFI system partition: {e}")))?;
+    let lines = vec![format!(
+        "{title}: it will be started by UEFI; {} files ({}) for that are put onto the EFI system \
+         partition, among them its boot store.",
+        files().count(),
+        human_bytes(files().map(|f| f.bytes.len() as u64).sum()),
+    )];
+    let titled = |text: String| format!("{title}: {text}");
+    Ok(Conversion {
+        converted,
+        names,
+        esp: image,
+        lines,
+        edits: named.edits.into_iter().map(titled).collect(),
+        warnings: named.warnings.into_iter().map(titled).collect(),
+    })
+}
+
+fn size_of(files: &[EspFile]) -> u64 {
+    files.iter().map(|file| file.bytes.len() as u64).sum()
+}
+
+/// The partition that becomes the ESP, if it is large enough.
+fn reusable(system: &dyn SystemConversion, table: &Table, least: u64) -> Result<u32, String> {
+    let number = system.reuse(table)?;
+    let mut partitions = table.partitions.iter();
+    let found = partitions.find(|p| p.number == number);
+    let len = found.map_or(0, |p| p.len);
+    match len >= least {
+        true => Ok(number),
+        false => Err(format!(
+            "partition {number}, from which a BIOS started it, is too small to become one: it has \
+             {}, {} are needed",
+            human_bytes(len),
+            human_bytes(least)
+        )),
+    }
+}

@@ -1,0 +1,193 @@
+//! A disk that is converted for UEFI: its EFI system partition is whole when the disk
+//! becomes bootable, whenever the power went.
+
+use std::time::Duration;
+
+use disk::{ToGpt, WriteRole, read_table, to_gpt};
+use uuid::Uuid;
+
+use super::flaky::PowerCut;
+use super::*;
+use crate::firmware::{Conversion, EspImage, NewNames};
+use crate::restore::convert::withhold_with;
+use crate::restore::plan::digest;
+use crate::restore::target::OpenTarget;
+
+const MIB: u64 = 1 << 20;
+
+fn conversion(sample: &Sample, target_size: u64, reuse: Option<u32>) -> Conversion {
+    let source = sample.repository.read_at(sample.disk()).unwrap();
+    let table = read_table(&source, sample.sector).unwrap();
+    let guid = |at: Option<u64>| Uuid::from_u128(u128::from(at.unwrap_or(7)) << 64 | 0xabc);
+    let wanted = ToGpt {
+        reuse,
+        esp_size: MIB,
+        guid: &guid,
+    };
+    let converted = to_gpt(&table, &source, target_size, &wanted).unwrap();
+    let extent = converted.esp_extent;
+    let names = NewNames::new(&table, &converted).unwrap();
+    let pieces = vec![
+        (extent.start, vec![0x5a; 8192]),
+        (extent.end() - 4096, vec![0x5b; 4096]),
+    ];
+    Conversion {
+        converted,
+        names,
+        esp: EspImage { extent, pieces },
+        lines: vec!["it is converted".to_owned()],
+        edits: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+fn planned(sample: &Sample, target: &Disk, reuse: Option<u32>) -> Plan {
+    let mut plan = sample.plan(target, &verified()).unwrap();
+    plan.checkpoint_every = Duration::from_micros(100);
+    let source = sample.repository.read_at(sample.disk()).unwrap();
+    let table = read_table(&source, sample.sector).unwrap();
+    let conversion = conversion(sample, target.size, reuse);
+    plan.withheld = withhold_with(&source, &table, &conversion).unwrap();
+    plan.conversion = Some(conversion);
+    plan
+}
+
+/// The ESP is there, bit by bit, zeros too.
+fn has_esp(path: &Path, conversion: &Conversion) -> bool {
+    let esp = &conversion.esp;
+    let mut expected = vec![0; usize::try_from(esp.extent.len).unwrap()];
+    for (at, bytes) in &esp.pieces {
+        let at = usize::try_from(at - esp.extent.start).unwrap();
+        expected[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    let mut found = vec![0xff; expected.len()];
+    let file = File::open(path).unwrap();
+    file.read_exact_at(&mut found, esp.extent.start).unwrap();
+    found == expected
+}
+
+fn assert_converted(path: &Path, sample: &Sample, reuse: Option<u32>) {
+    let size = fs::metadata(path).unwrap().len();
+    let conversion = conversion(sample, size, reuse);
+    assert!(has_esp(path, &conversion));
+    let device = disk::MemDisk::new(fs::read(path).unwrap());
+    let table = read_table(&device, sample.sector).unwrap();
+    assert_eq!(table, conversion.converted.table);
+    let writes = conversion.converted.layout.writes.iter();
+    let except = writes.map(disk::TableWrite::extent);
+    let except: Vec<Extent> = except.chain([conversion.esp.extent]).collect();
+    sample.assert_restored(path, &except);
+}
+
+#[test]
+fn the_esp_takes_the_place_of_what_the_image_has_there() {
+    let sample = Sample::of(disks::mbr_with_room(), SectorSize::B512);
+    for (more, reuse) in [(0, Some(2)), (4 * MIB, None)] {
+        let target = sample.target(sample.size() + more);
+        let plan = planned(&sample, &target, reuse);
+        let report = execute(plan, &Silent).unwrap();
+        assert_eq!(report.checked, Checked::ReadBack);
+        assert_converted(&target.path, &sample, reuse);
+    }
+}
+
+/// When the power goes: at which operation of the target, from the beginning, from
+/// when the ESP is written, or from when the disk becomes bootable.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    Restore(u64),
+    Adapt(u64),
+    Activate(u64),
+    Never,
+}
+
+/// Restores until the power goes; whether it did.
+fn cut_off(sample: &Sample, target: &Disk, reuse: Option<u32>, when: Cut) -> bool {
+    let open = OpenTarget::open(target, sample.sector.bytes()).unwrap();
+    let cut_at = match when {
+        Cut::Restore(cut_at) => cut_at,
+        _ => u64::MAX,
+    };
+    let cut = Arc::new(PowerCut::new(open, cut_at));
+    let outcome = planned(sample, target, reuse)
+        .arm_over(cut.clone(), &Silent)
+        .and_then(|armed| armed.write(&Silent))
+        .and_then(|written| written.verify(&Silent))
+        .and_then(|verified| {
+            if let Cut::Adapt(more) = when {
+                cut.cut_after(more);
+            }
+            verified.adapt(&Silent)
+        })
+        .and_then(|adapted| {
+            if let Cut::Activate(more) = when {
+                cut.cut_after(more);
+            }
+            adapted.activate(&Silent)
+        });
+    assert_eq!(outcome.is_err(), cut.is_off(), "{when:?}: {outcome:?}");
+    cut.is_off()
+}
+
+/// Cuts the power and restores again; whether the journal was still there. `None` when
+/// the restore ended before the cut.
+fn survives(sample: &Sample, reuse: Option<u32>, when: Cut) -> Option<bool> {
+    let more = if reuse.is_some() { 0 } else { 4 * MIB };
+    let target = sample.target(sample.size() + more);
+    if !cut_off(sample, &target, reuse, when) {
+        return None;
+    }
+    let path = path_of(&target);
+    let untouched = head(&path) == [0xa5; 1024];
+    if !untouched && pretends_to_boot(&path) {
+        let conversion = conversion(sample, target.size, reuse);
+        assert!(has_esp(&path, &conversion), "{when:?}");
+    }
+    let resumes = planned(sample, &target, reuse).summary.resumes_at.is_some();
+    assert!(!cut_off(sample, &target, reuse, Cut::Never));
+    assert_converted(&path, sample, reuse);
+    Some(resumes)
+}
+
+#[test]
+fn a_power_cut_at_any_moment_leaves_the_esp_whole_or_a_disk_that_does_not_boot() {
+    let sample = Sample::of(disks::mbr_with_room(), SectorSize::B512);
+    for reuse in [Some(2), None] {
+        let cuts = (1..).map_while(|at| survives(&sample, reuse, Cut::Restore(at)));
+        assert!(cuts.count() > 10);
+        let cuts = (1..).map_while(|at| survives(&sample, reuse, Cut::Adapt(at)));
+        let resumed: Vec<bool> = cuts.collect();
+        // Clearing, two pieces, flushing: always gone on from.
+        assert!(
+            resumed.len() > 4 && resumed[..4] == [true; 4],
+            "{resumed:?}"
+        );
+        let cuts = (1..).map_while(|at| survives(&sample, reuse, Cut::Activate(at)));
+        assert!(cuts.count() > 4);
+    }
+}
+
+#[test]
+fn a_restore_that_is_not_converted_does_not_resume_one_that_is() {
+    let sample = Sample::of(disks::mbr_with_room(), SectorSize::B512);
+    let (size, none) = (sample.size() + 4 * MIB, crate::adapt::Adaptation::default());
+    let digest = |conversion: Option<&Conversion>| {
+        let (repository, disk) = (&sample.repository, sample.disk());
+        digest(repository, &sample.image, disk, size, &none, conversion)
+    };
+    let [new, reused] = [None, Some(2)].map(|reuse| conversion(&sample, size, reuse));
+    let all = [digest(None), digest(Some(&new)), digest(Some(&reused))];
+    assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
+}
+
+#[test]
+fn nothing_of_the_table_is_on_the_disk_before_all_else() {
+    let sample = Sample::of(disks::mbr_with_room(), SectorSize::B512);
+    let target = sample.target(sample.size());
+    let plan = planned(&sample, &target, Some(2));
+    let last = plan.withheld.steps.last().unwrap();
+    assert_eq!((last.what, last.writes[0].0), ("sector 0", 0));
+    let layout = &plan.conversion.as_ref().unwrap().converted.layout;
+    let mbr = layout.writes.iter().find(|w| w.role == WriteRole::Mbr);
+    assert_eq!(last.writes[0].1, mbr.unwrap().bytes);
+}
