@@ -87,7 +87,7 @@ pub(crate) struct BuildArgs {
 
     /// Compression, 1 to 19: from 10 on drivers are packed with xz, which makes
     /// a medium some MiB smaller and takes half a minute longer
-    #[arg(long, value_name = "N", default_value_t = 12)]
+    #[arg(long, value_name = "N", default_value_t = 19)]
     #[arg(value_parser = clap::value_parser!(u8).range(1..=19))]
     pub(crate) level: u8,
 

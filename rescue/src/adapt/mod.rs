@@ -195,14 +195,18 @@ pub(crate) fn plan(
                     let windows = found != Adaptation::default();
                     let misfit = fits::disk(disk, hardware).filter(|_| windows);
                     found.refusals.extend(misfit);
-                    // (A boot store of its own is made where the disk is converted.)
-                    if names.is_none() {
-                        found.take(starts.on_ntfs(&place));
-                    }
                 }
                 found
             });
-            found.map(|found| with_files(window.clone(), drivers, found))
+            found.map(|found| {
+                let volume: Arc<dyn ReadAt> = Arc::new(window.clone());
+                let found = with_files(volume.clone(), drivers, found)?;
+                match place.kind {
+                    // (A boot store of its own is made where the disk is converted.)
+                    Kind::Ntfs if names.is_none() => starts.on_ntfs(&place, volume, found),
+                    _ => Ok(found),
+                }
+            })
         };
         let listing = drivers.map(|drivers| &*drivers.listing);
         let found = without_the_rest(needs(listing), listing, needs);
@@ -252,12 +256,10 @@ fn without_the_rest(
 
 /// With the patches that put files onto the volume.
 fn with_files(
-    window: Window<Arc<dyn ReadAt>>,
+    volume: Arc<dyn ReadAt>,
     drivers: Option<&Drivers>,
     mut found: Adaptation,
 ) -> Result<Adaptation, String> {
-    /// Bytes of what else is changed on the volume at most.
-    const MOST: usize = 512 << 20;
     let mut files: Vec<NewFile> = Vec::new();
     let grown = std::mem::take(&mut found.grown).into_iter();
     let made = std::mem::take(&mut found.made).into_iter();
@@ -278,16 +280,23 @@ fn with_files(
         return Ok(found);
     }
     // (A Windows that sleeps is awake there.)
-    let changed = Overlay::new(Arc::new(window), MOST);
-    for patch in &found.patches {
-        let written = changed.write_all_at(&patch.after, patch.at);
-        written.map_err(|e| format!("changing the volume: {e}"))?;
-    }
-    let changed: Arc<dyn ReadAt> = Arc::new(changed);
+    let changed = over(volume, &found.patches)?;
     let more = volume::edit(&changed, &files);
     let more = more.map_err(|e| format!("putting files onto its volume: {e}"))?;
     found.patches.extend(more);
     Ok(found)
+}
+
+/// The volume as the patches make it.
+fn over(volume: Arc<dyn ReadAt>, patches: &[Patch]) -> Result<Arc<dyn ReadAt>, String> {
+    /// Bytes of what is changed on the volume at most.
+    const MOST: usize = 512 << 20;
+    let changed = Overlay::new(volume, MOST);
+    for patch in patches {
+        let written = changed.write_all_at(&patch.after, patch.at);
+        written.map_err(|e| format!("changing the volume: {e}"))?;
+    }
+    Ok(Arc::new(changed))
 }
 
 /// What is to be said of parts of the disk that nobody can look into.

@@ -19,7 +19,8 @@ const RESUME: &str = r"Objects\{9dea862c-5cdd-4e70-acc1-f32b344d4795}\Elements\2
 /// # Errors
 /// As [`make`].
 pub fn make_asleep(disk: &Path, firmware: Firmware) -> Result<()> {
-    make(disk, firmware, true)?;
+    // (The tools of NTFS write nothing beside a hiberfil.sys.)
+    make(disk, firmware, firmware == Firmware::Uefi)?;
     let mut edit = Hive::open(fixture(firmware.store())?, &[])?.0.edit(WHEN)?;
     edit.create_key(RESUME)?;
     edit.set_value(RESUME, "Element", ValueType::BINARY, &[1])?;

@@ -23,6 +23,14 @@ pub enum FatError {
         /// Bytes that it may have.
         most: u64,
     },
+    /// What is to stay of a file is not there.
+    #[error("{path} has fewer than the {expected} bytes that are to stay in it")]
+    Short {
+        /// Which.
+        path: String,
+        /// Bytes that it should have.
+        expected: u64,
+    },
     /// Writing would change other files: the volume is damaged.
     #[error("it is damaged: {path} would not be the same afterwards; check it (fsck.fat, chkdsk)")]
     Shared {

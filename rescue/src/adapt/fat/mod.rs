@@ -52,6 +52,12 @@ impl Fat {
     }
 
     fn over(volume: &Arc<dyn ReadAt>, most: usize) -> Result<Self, FatError> {
+        // It checks the boot sector's numbers against each other; fatfs takes them as
+        // they come.
+        let kind = fsmap::identify(volume).map_err(FatError::map)?.kind;
+        if !matches!(kind, FsKind::Fat12 | FsKind::Fat16 | FsKind::Fat32) {
+            return Err(FatError::NotFat);
+        }
         let volume = Arc::new(Cached::new(Arc::clone(volume)));
         let disk = Overlay::new(Arc::clone(&volume) as Arc<dyn ReadAt>, most);
         let fat = Self {
@@ -96,6 +102,34 @@ impl Fat {
     }
 }
 
+impl Fat {
+    /// With what stays before its bytes.
+    fn whole(&self, file: &NewFile) -> Result<NewFile, FatError> {
+        let mut bytes = match file.after {
+            0 => Vec::new(),
+            _ => self
+                .read(&file.path, file.after.max(CHANGES_MOST as u64))?
+                .unwrap_or_default(),
+        };
+        let after = usize::try_from(file.after).unwrap_or(usize::MAX);
+        if after > bytes.len() {
+            return Err(FatError::Short {
+                path: file.path.clone(),
+                expected: file.after,
+            });
+        }
+        bytes.truncate(after);
+        bytes.extend_from_slice(&file.bytes);
+        let (path, create_folders) = (file.path.clone(), file.create_folders);
+        Ok(NewFile {
+            path,
+            after: 0,
+            bytes,
+            create_folders,
+        })
+    }
+}
+
 /// `None` for what is not there. (fatfs says "Not a directory" in an error without
 /// a kind: then it is not there either.)
 fn found<T>(opened: std::io::Result<T>) -> std::io::Result<Option<T>> {
@@ -122,15 +156,14 @@ pub fn edit(volume: &Arc<dyn ReadAt>, files: &[NewFile]) -> Result<Vec<Patch>, F
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let map = fsmap::map(volume).map_err(FatError::map)?;
-    if !matches!(map.kind, FsKind::Fat12 | FsKind::Fat16 | FsKind::Fat32) {
-        return Err(FatError::NotFat);
-    }
     let fat = Fat::over(volume, CHANGES_MOST)?;
+    let files: Result<Vec<NewFile>, FatError> = files.iter().map(|f| fat.whole(f)).collect();
+    let files = files?;
+    let map = fsmap::map(volume).map_err(FatError::map)?;
     let before = Contents::of(&fat.files()?)?;
     {
         let mounted = fat.files()?;
-        for file in files {
+        for file in &files {
             fat.put(&mounted, file)?;
         }
         let done = mounted.unmount();
@@ -138,7 +171,7 @@ pub fn edit(volume: &Arc<dyn ReadAt>, files: &[NewFile]) -> Result<Vec<Patch>, F
     }
     // What is on it now is seen with fresh eyes.
     fat.volume.anew();
-    Contents::of(&fat.files()?)?.check(&before, files)?;
+    Contents::of(&fat.files()?)?.check(&before, &files)?;
     let patches = fat.disk.into_patches(&map.free);
     patches.map_err(|e| FatError::of("reading it", e))
 }

@@ -72,8 +72,8 @@ fn volume((kind, megabytes, cluster): Kind) -> Vec<u8> {
 
 fn new(path: &str, bytes: Vec<u8>) -> NewFile {
     NewFile {
-        after: 0,
         path: path.to_owned(),
+        after: 0,
         bytes,
         create_folders: true,
     }
@@ -155,6 +155,19 @@ fn with_the_same_length_only_its_bytes_and_its_time_change() {
     }
 }
 
+#[test]
+fn what_stays_before_the_new_bytes_stays() {
+    let before = volume(KINDS[1]);
+    let mut file = new(STORE, noise(5, 9_000));
+    file.after = 30_001;
+    let whole = [&noise(1, 30_001)[..], &file.bytes].concat();
+    let patches = edited(&before, &[file.clone()]).unwrap();
+    judge(&patched(before.clone(), &patches), &[new(STORE, whole)]);
+    file.after = 32_769;
+    let refused = edited(&before, &[file]).unwrap_err();
+    assert!(matches!(refused, FatError::Short { .. }), "{refused}");
+}
+
 /// The mark that it is mounted (Linux) or was not closed (Windows), as live images
 /// have it, stays.
 #[test]
@@ -231,4 +244,37 @@ fn circles_come_to_an_end() {
     }
     let refused = edited(&before, &[new("/EFI/new", noise(9, 700))]).unwrap_err();
     assert!(refused.to_string().contains("circles"), "{refused}");
+}
+
+/// Damage at random: whatever becomes of it comes to an end, and what is written
+/// leaves the other files as they are. fatfs itself may panic, in a process of its
+/// own (on a chain that goes on to cluster 0 or 1, for one, where overflow is
+/// checked).
+#[test]
+fn damaged_volumes_are_refused_or_written_soundly() {
+    let whole = volume(KINDS[0]);
+    let meta = 64 << 10;
+    let mut written = 0;
+    for seed in 1..200_u32 {
+        let mut before = whole.clone();
+        let random = noise(seed, 80);
+        for place in random.chunks(4).take(1 + seed as usize % 20) {
+            let at = usize::from(u16::from_le_bytes([place[0], place[1]])) % meta;
+            before[at] = if place[3] & 1 == 0 { place[2] } else { 0 };
+        }
+        let files = [
+            new(STORE, noise(1, 32_768)),
+            new(FALLBACK, noise(2, 90_000)),
+        ];
+        let done = std::panic::catch_unwind(|| edited(&before, &files));
+        let Ok(Ok(patches)) = done else {
+            continue;
+        };
+        written += 1;
+        let after: Arc<dyn ReadAt> = Arc::new(MemDisk::new(patched(before, &patches)));
+        let fat = Fat::open(&after).unwrap();
+        let found = fat.read(FALLBACK, 1 << 20).unwrap();
+        assert_eq!(found.as_deref(), Some(&files[1].bytes[..]), "{seed}");
+    }
+    assert!(written > 5, "{written}");
 }

@@ -7,6 +7,7 @@
 mod around;
 mod bios;
 mod fallback;
+mod letters;
 mod store;
 
 use std::sync::Arc;
@@ -23,7 +24,8 @@ use store::Found;
 use super::fat::{self, Fat, FatError};
 use super::in_place::replace;
 use super::volume::NewFile;
-use super::{Adaptation, title};
+use super::windows::SYSTEM;
+use super::{Adaptation, over, title, with_files};
 use crate::identity::Place;
 use crate::identity::look::{Kind, Search};
 
@@ -31,8 +33,10 @@ use crate::identity::look::{Kind, Search};
 const UEFI: &str = "/EFI/Microsoft/Boot/BCD";
 /// Where a BIOS has it.
 const BIOS: &str = "/Boot/BCD";
-/// No store, and none of its logs, has more bytes.
+/// No store on FAT, and none of its logs, has more bytes.
 const STORE: u64 = 64 << 20;
+/// No hive on NTFS has.
+const HIVE: u64 = 512 << 20;
 /// What is before this byte of a disk is written at the very end.
 const HEAD: u64 = 1 << 20;
 
@@ -45,15 +49,32 @@ pub(super) struct Starts<'s> {
 }
 
 impl Starts<'_> {
-    /// What is to change on an NTFS volume.
-    pub(super) fn on_ntfs(&self, place: &Place) -> Adaptation {
-        self.on(place)
+    /// What is to change on an NTFS `volume`, which is at `place`, once it is as `found`
+    /// makes it: added to that.
+    pub(super) fn on_ntfs(
+        &self,
+        place: &Place,
+        volume: Arc<dyn ReadAt>,
+        mut found: Adaptation,
+    ) -> Result<Adaptation, String> {
+        let changed = over(volume, &found.patches)?;
+        match with_files(changed.clone(), None, self.on(place, &changed)) {
+            Ok(more) => found.take(more),
+            Err(why) => found.warnings.push(format!(
+                "what Windows starts from stays as it was captured: {why}"
+            )),
+        }
+        Ok(found)
     }
 
     /// What is to change on FAT volumes goes into `all`.
     pub(super) fn on_fat(&self, all: &mut Adaptation) {
         for place in self.disk.regions.iter().filter_map(fat_place) {
-            let mut found = self.on(&place);
+            let window = Window::new(Arc::clone(self.source), place.start, place.len);
+            let Some(window) = window else {
+                continue;
+            };
+            let mut found = self.on(&place, &window);
             if place.start < HEAD && !found.patches.is_empty() {
                 let text = "it begins in the first MiB of the disk, which is written at the very \
                             end: nothing of what Windows starts from is changed on it";
@@ -66,12 +87,9 @@ impl Starts<'_> {
         }
     }
 
-    fn on(&self, place: &Place) -> Adaptation {
-        let Some(window) = Window::new(Arc::clone(self.source), place.start, place.len) else {
-            return Adaptation::default();
-        };
+    fn on(&self, place: &Place, volume: &dyn ReadAt) -> Adaptation {
         let around = Around::of(self.manifest, self.disk, self.source, place);
-        let found = self.search.starts(&window, place.kind, &around);
+        let found = self.search.starts(volume, place.kind, &around);
         let told = |why| match place.kind == Kind::Fat && !around.is_esp {
             // Whatever it is, Windows need not start from it.
             true => Vec::new(),
@@ -113,22 +131,45 @@ fn on_ntfs(volume: &dyn ReadAt, around: &Around) -> Result<Adaptation, String> {
     let text = |e: fsmap::Unreadable| e.to_string();
     let files = NtfsFiles::open(volume).map_err(text)?;
     let read = |path: &str| match files.find(path)? {
-        Some(file) if !file.is_folder => files.read(file, STORE).map(Some),
+        Some(file) if !file.is_folder => files.read(file, HIVE).map(Some),
         _ => Ok(None),
     };
-    let Some(store) = open(BIOS, read).map_err(text)? else {
-        return Ok(told);
-    };
-    if let Some(bios) = &around.bios {
-        bios::check(bios, around.here.1, volume, &mut told);
+    if let Some(store) = open(BIOS, read).map_err(text)? {
+        if let Some(bios) = &around.bios {
+            bios::check(bios, around.here.1, volume, &mut told);
+        }
+        let changed = changed(store, around, &mut told);
+        if let (Some(new), Some(file)) = (changed, files.find(BIOS).map_err(text)?)
+            && let Err(why) = replace(&files, &mut told, file, BIOS, &new)
+        {
+            unchanged(BIOS, &why, &mut told);
+        }
     }
-    let changed = changed(store, around, &mut told);
-    if let (Some(new), Some(file)) = (changed, files.find(BIOS).map_err(text)?)
-        && let Err(why) = replace(&files, &mut told, file, BIOS, &new)
+    if around.this().is_some_and(|part| part.is_windows)
+        && let Some(system) = open(SYSTEM, read).map_err(text)?
+        && let Err(why) = letters(&files, system, around, &mut told)
     {
-        unchanged(BIOS, &why, &mut told);
+        let text = format!("Whether its drive C: is this partition is not known: {why}");
+        told.warnings.push(text);
     }
     Ok(told)
+}
+
+fn letters(
+    files: &NtfsFiles<'_>,
+    system: Opened,
+    around: &Around,
+    told: &mut Adaptation,
+) -> Result<(), String> {
+    let hive = system.hive.map_err(|e| e.to_string())?;
+    let mut more = Adaptation::default();
+    let new = letters::plan(&hive, around, &mut more).map_err(|e| e.to_string())?;
+    let file = files.find(SYSTEM).map_err(|e| e.to_string())?;
+    if let (Some(new), Some(file)) = (new, file) {
+        replace(files, &mut more, file, SYSTEM, &new).map_err(|e| e.to_string())?;
+        told.take(more);
+    }
+    Ok(())
 }
 
 fn on_fat(volume: &Arc<dyn ReadAt>, around: &Around) -> Result<Adaptation, FatError> {
@@ -138,8 +179,8 @@ fn on_fat(volume: &Arc<dyn ReadAt>, around: &Around) -> Result<Adaptation, FatEr
     for path in [UEFI, BIOS] {
         if let Some(store) = open(path, |path| fat.read(path, STORE))? {
             files.extend(changed(store, around, &mut told).map(|bytes| NewFile {
-                after: 0,
                 path: path.to_owned(),
+                after: 0,
                 bytes,
                 create_folders: false,
             }));

@@ -78,7 +78,7 @@ pub(super) fn plan(
 }
 
 /// Nothing but these keys, and times, may differ.
-fn only(before: &Hive, after: &[u8], keys: &[String]) -> Result<(), Failed> {
+pub(super) fn only(before: &Hive, after: &[u8], keys: &[String]) -> Result<(), Failed> {
     let after = Hive::open(after.to_vec(), &[])?.0;
     let planned = |path: &str| keys.iter().any(|key| key.eq_ignore_ascii_case(path));
     let all = diff(before, &after)?.into_iter();
@@ -202,7 +202,7 @@ fn clone_names(store: &Store, around: &Around, gone: PartitionId) -> Option<(IdM
     Some((IdMap::new(pairs?).ok()?, windows))
 }
 
-fn same_disk(one: &PartitionId, other: &PartitionId) -> bool {
+pub(super) fn same_disk(one: &PartitionId, other: &PartitionId) -> bool {
     match (one, other) {
         (PartitionId::Gpt { disk: a, .. }, PartitionId::Gpt { disk: b, .. }) => a == b,
         (PartitionId::Mbr { signature: a, .. }, PartitionId::Mbr { signature: b, .. }) => a == b,
@@ -211,7 +211,7 @@ fn same_disk(one: &PartitionId, other: &PartitionId) -> bool {
 }
 
 /// The same partition of the disk that `of` is on.
-fn moved(old: PartitionId, of: PartitionId) -> Option<PartitionId> {
+pub(super) fn moved(old: PartitionId, of: PartitionId) -> Option<PartitionId> {
     match (old, of) {
         (PartitionId::Gpt { partition, .. }, PartitionId::Gpt { disk, .. }) => {
             Some(PartitionId::Gpt { disk, partition })
