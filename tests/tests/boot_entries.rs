@@ -209,6 +209,9 @@ fn host_the_firmware_is_told_of_a_restored_disk() -> Result<()> {
     ensure!(boot["entries"][0]["number"] == "Boot0003", "{boot}");
     ensure!(boot["entries"][0]["place"] == 1, "{boot}");
     ensure!(sentences(&boot["lines"]).contains("read back"), "{boot}");
+    let answers = &report(&done)?["answers"];
+    let boots = sentences(&answers["will_boot"]["lines"]);
+    ensure!(boots.contains("boot entry Boot0003"), "{answers}");
 
     let said = captured.efibootmgr()?;
     ensure!(said.contains("BootOrder: 0003,0000\n"), "{said}");
@@ -260,7 +263,7 @@ fn host_variables_that_cannot_be_written_are_a_warning() -> Result<()> {
         report["boot"]["entries"] == serde_json::json!([]),
         "{report}"
     );
-    let warnings = sentences(&report["warnings"]);
+    let warnings = sentences(&report["answers"]["to_know"]);
     ensure!(
         warnings.contains("No boot entry can be made")
             && warnings.to_lowercase().contains(r"\efi\boot\bootx64.efi"),

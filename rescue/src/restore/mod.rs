@@ -102,10 +102,9 @@ pub fn execute(plan: Plan, sink: &dyn Sink) -> Result<Report, Error> {
 impl Session {
     /// Looks at the disk as it will start: the systems on it must be those of
     /// the image, with everything that makes them themselves.
-    fn check_identity(&mut self, sink: &dyn Sink) -> Result<(), Error> {
+    fn check_identity(&mut self, sink: &dyn Sink) -> Result<Option<Compared>, Error> {
         let Some(expected) = &self.plan.identity else {
-            self.answer(None);
-            return Ok(());
+            return Ok(None);
         };
         let device: Arc<dyn disk::ReadAt> = self.target.clone();
         let compared = expected.compare(&Looker::default(), &device, &self.plan.disk);
@@ -123,12 +122,15 @@ impl Session {
             sink.emit(Event::Warning { text });
         }
         self.report.same.clone_from(&compared.same);
-        self.answer(Some(&compared));
-        Ok(())
+        Ok(Some(compared))
     }
 
     fn answer(&mut self, compared: Option<&Compared>) {
-        self.report.answers = Answers::new(&self.plan, compared, &self.report.warnings);
+        let mut answers = Answers::new(&self.plan, compared, &self.report.warnings);
+        let (boot, lines) = (&self.report.boot.lines, &mut answers.will_boot.lines);
+        let after_first = lines.len().min(1);
+        lines.splice(after_first..after_first, boot.iter().cloned());
+        self.report.answers = answers;
     }
 
     /// Tells the firmware of the disk; it is whole, whatever comes of that.
@@ -244,8 +246,9 @@ impl Adapted {
             session.report.warnings.push(text.clone());
             sink.emit(Event::Warning { text });
         }
-        session.check_identity(sink)?;
+        let compared = session.check_identity(sink)?;
         session.make_boot_entries(sink);
+        session.answer(compared.as_ref());
         session.report.seconds = session.began.elapsed().as_secs_f64();
         Ok(session.report)
     }
