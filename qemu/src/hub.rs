@@ -75,9 +75,9 @@ pub(crate) struct Events {
 impl Events {
     fn push(&mut self, bytes: &[u8]) {
         for line in self.lines.push(bytes) {
-            match serde_json::from_str(&line) {
-                Ok(value) => self.all.push(value),
-                Err(_) => self.noise.push(line),
+            match event(&line) {
+                Some(value) => self.all.push(value),
+                None => self.noise.push(line),
             }
         }
     }
@@ -104,6 +104,13 @@ impl Events {
         let noise = self.noise.iter().map(|line| format!("not JSON: {line}"));
         events.chain(noise).collect::<Vec<_>>().join("\n")
     }
+}
+
+/// The JSON in a line. UEFI firmware and GRUB may use the port before its owner does,
+/// and leave cursor movements there without an end of line.
+fn event(line: &str) -> Option<Value> {
+    let begins = line.find("{\"event\"").unwrap_or(0);
+    serde_json::from_str(line.get(begins..)?).ok()
 }
 
 /// Splits a byte stream into lines; empty ones are dropped.
@@ -239,6 +246,8 @@ mod tests {
         assert_eq!(done["event"], "done");
         assert!(events.take(&mut |e| e["event"] == "phase").is_none());
         assert_eq!(events.all().len(), 2);
+        events.push(b"\x1b[0m\x1b[5;1H{\"event\":\"late\"}\n");
+        assert!(events.take(&mut |e| e["event"] == "late").is_some());
         assert!(events.tail(1).ends_with("not JSON: hello"));
     }
 
