@@ -381,6 +381,11 @@ fn vm_uefi_firmware_starts_a_restored_disk_by_the_entry_that_was_made() -> Resul
 /// (The variable that fills it is the test's own.)
 #[test]
 fn vm_full_memory_of_the_firmware_is_a_warning() -> Result<()> {
+    // Another case of the test above: for `scripts/test --all`.
+    if !tests::all() {
+        eprintln!("not run: it is one of the slow matrix");
+        return Ok(());
+    }
     let folder = scratch()?;
     let (_, plan, target) = captured_patient(folder.path())?;
     let vars = folder.path().join("vars.fd");

@@ -247,6 +247,11 @@ fn vm_a_windows_7_from_ide_is_adapted_to_ahci() -> Result<()> {
 
 #[test]
 fn vm_a_windows_10_captured_while_it_ran_is_adapted_to_nvme() -> Result<()> {
+    // Another case of the test above: for `scripts/test --all`.
+    if !tests::all() {
+        eprintln!("not run: it is one of the slow matrix");
+        return Ok(());
+    }
     let made = Dirty { tight: true };
     let captured = Captured::of(|disk| made.make(disk))?;
     let boot = ["stornvme", "disk"];

@@ -101,7 +101,7 @@ impl Here {
     }
 
     /// The machine whose `/sys` is below `root`.
-    fn beside(root: &Path, captured: &image::Machine) -> Self {
+    pub(super) fn beside(root: &Path, captured: &image::Machine) -> Self {
         let now = capture::machine(root);
         let of = |machine: &image::Machine| {
             let names = [&machine.vendor, &machine.product];
@@ -173,11 +173,16 @@ fn will_boot(plan: &Plan, adapted: bool) -> Answer {
         verdict = Verdict::Yes;
         lines.extend(adaptation.boots.iter().cloned());
     } else if adapted {
-        lines.push("only Windows is adapted to other hardware, and none was.".to_owned());
+        lines.push(
+            "no system on it was adapted; it boots on hardware like that it comes from.".to_owned(),
+        );
     } else {
         lines.push("nothing was adapted; it boots on hardware like that it comes from.".to_owned());
     }
     match plan.here.firmware {
+        _ if plan.conversion.is_some() => {
+            lines.push("Firmware: the disk was converted, UEFI starts it now.".to_owned());
+        }
         Some((true, was)) => lines.push(format!("Firmware: {}, as before.", was.name())),
         Some((false, was)) => {
             verdict = Verdict::No;

@@ -106,6 +106,12 @@ fn kernel_for(
     let Some(found) = initramfs::supplement(files, &folder, &kernel.bytes, hardware)? else {
         return Ok(());
     };
+    if found.missing.is_empty() && !hardware.way.is_empty() {
+        told.boots.push(match found.archive.is_empty() {
+            true => format!("kernel {version} has what its disk needs here."),
+            false => format!("kernel {version} gets what its disk needs here."),
+        });
+    }
     for device in &found.missing {
         told.refusals.push(format!(
             "kernel {version} has no driver for {device}, which is on the way to the disk: install \

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::flaky::PowerCut;
 use super::*;
 use crate::firmware::{Conversion, EspImage, NewNames};
+use crate::restore::answers::{Answers, Here, Verdict};
 use crate::restore::convert::withhold_with;
 use crate::restore::plan::digest;
 use crate::restore::target::OpenTarget;
@@ -77,6 +78,27 @@ fn assert_converted(path: &Path, sample: &Sample, reuse: Option<u32>) {
     let except = writes.map(disk::TableWrite::extent);
     let except: Vec<Extent> = except.chain([conversion.esp.extent]).collect();
     sample.assert_restored(path, &except);
+}
+
+/// The report of a disk that a BIOS started, on a machine that UEFI starts.
+#[test]
+fn a_converted_disk_is_not_said_to_want_a_bios() {
+    let sample = Sample::of(disks::mbr_with_room(), SectorSize::B512);
+    let target = sample.target(sample.size() + 4 * MIB);
+    let mut plan = planned(&sample, &target, None);
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("sys/firmware/efi")).unwrap();
+    let captured = image::Machine {
+        firmware: Some("bios".to_owned()),
+        ..image::Machine::default()
+    };
+    plan.here = Here::beside(root.path(), &captured);
+    let boots = |plan: &Plan| Answers::new(plan, None, &[]).will_boot;
+    let told = boots(&plan);
+    assert!(told.lines.join(" ").contains("was converted"), "{told:?}");
+    assert_eq!(told.verdict, Verdict::Unknown);
+    plan.conversion = None;
+    assert_eq!(boots(&plan).verdict, Verdict::No);
 }
 
 #[test]
