@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use drivers::Drivers;
 pub(crate) use drivers::{Copy, Listing};
+pub(crate) use linux::Partitions;
 pub use patch::{Patch, patches};
 pub(crate) use starts::{Around, plan_volume as plan_starts};
 use volume::{NewFile, Overlay};
@@ -180,13 +181,13 @@ pub(crate) fn plan(
         manifest,
         disk,
     };
-    let partitions = linux::names(disk);
     for place in Place::of(disk) {
         let Some(window) = Window::new(Arc::clone(source), place.start, place.len) else {
             continue;
         };
         let system = system(manifest, disk.index, place.partition);
         let title = title(system, place.partition);
+        let partitions = linux::partitions(disk, place.partition);
         let needs = |listing: Option<&Listing>| {
             let found =
                 search.adaptation(&window, place.kind, hardware, listing, &partitions, names);
@@ -217,9 +218,14 @@ pub(crate) fn plan(
             // A volume without a system, damaged perhaps, needs nothing.
             Err(why) if !known => all.warnings.push(unknown(why)),
             Err(why) => all.refusals.push(unknown(why)),
-            Ok(Err(why)) => all.refusals.push(format!(
-                "{title}: it cannot be adapted to this hardware: {why}"
-            )),
+            Ok(Err(why)) => {
+                let text = format!("{title}: it cannot be adapted to this hardware: {why}");
+                // A Linux may well start as it is.
+                match place.kind {
+                    Kind::Ext => all.warnings.push(text),
+                    _ => all.refusals.push(text),
+                }
+            }
         }
     }
     if names.is_none() {
@@ -340,13 +346,13 @@ pub(crate) fn plan_ntfs(
     windows::plan(volume, hardware, drivers, names).map_err(|e| e.to_string())
 }
 
-/// What the Linux among `files` needs, whose disk's partitions are called `names`.
+/// What the Linux among `files` needs, whose disk has these `partitions`.
 pub(crate) fn plan_linux(
     files: &dyn Files,
     hardware: &Hardware,
-    names: &[(u32, String)],
+    partitions: &Partitions,
 ) -> Result<Adaptation, String> {
-    linux::plan(files, hardware, names).map_err(|e| e.to_string())
+    linux::plan(files, hardware, partitions).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

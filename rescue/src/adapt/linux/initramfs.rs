@@ -24,6 +24,12 @@ const MOST: usize = 192 << 20;
 /// and kernels before 5.9 do not find what follows.
 const LZ4: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
 
+/// Devices without which there is no disk, beside [`STORAGE`]: virtio, Hyper-V and Xen
+/// disks, SD cards. (Others may have been bound by a driver that names no alias.)
+const DISKS: [&str; 4] = ["virtio:", "vmbus:", "xen:", "mmc:"];
+/// PCI's class of storage controllers in an alias.
+const STORAGE: &str = "bc01sc";
+
 /// What a kernel needs for a machine.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Supplement {
@@ -50,11 +56,13 @@ pub(super) fn supplement(
     let mut names: Vec<&str> = Vec::new();
     for device in &hardware.way {
         let (drivers, builtin) = index.drivers(device);
-        if drivers.is_empty() && !builtin {
+        let matters = DISKS.iter().any(|kind| device.starts_with(kind));
+        if drivers.is_empty() && !builtin && (matters || device.contains(STORAGE)) {
             found.missing.push(device.clone());
         }
         names.extend(drivers);
     }
+    let way = index.closure(names.iter().copied());
     for device in &hardware.others {
         names.extend(index.drivers(device).0);
     }
@@ -65,7 +73,13 @@ pub(super) fn supplement(
     let paths = index.closure(names);
     let there = contents::modules(initramfs).unwrap_or_default();
     let is_there = |path: &&str| name_of(path).is_some_and(|name| there.contains(&name));
-    if !paths.iter().all(is_there) {
+    // What is not on the way to the disk is welcome, and no reason to change anything.
+    let needed = if hardware.way.is_empty() {
+        &paths
+    } else {
+        &way
+    };
+    if !needed.iter().all(is_there) {
         found.archive = archive(files, folder, &paths)?;
     }
     Ok(Some(found))
@@ -162,6 +176,7 @@ mod tests {
         }
     }
 
+    const LOST: &str = "pci:v00000001d00000002sv0sd0bc01sc04i00";
     const NVME: &str = "pci:v0000144Dd0000A808sv0000144Dsd0000A801bc01sc08i02";
     const AHCI: &str = "pci:v00008086d00002922sv00001AF4sd00001100bc01sc06i01";
 
@@ -190,6 +205,13 @@ mod tests {
                 "{name}"
             );
         }
+        // Another controller is no reason.
+        let beside = Hardware {
+            others: vec![NVME.to_owned()],
+            ..hardware(&[AHCI])
+        };
+        let found = supplement(&files, FOLDER, b"?", &beside).unwrap().unwrap();
+        assert!(found.archive.is_empty() && found.drivers == ["nvme"]);
         // Once it is there, it need not come again.
         let again = supplement(&files, FOLDER, text.as_bytes(), &hardware(&[NVME]));
         assert!(again.unwrap().unwrap().archive.is_empty());
@@ -204,10 +226,10 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(found, Supplement::default());
-        let found = supplement(&files, FOLDER, b"?", &hardware(&["pci:v1"]))
+        let found = supplement(&files, FOLDER, b"?", &hardware(&[LOST]))
             .unwrap()
             .unwrap();
-        assert_eq!(found.missing, ["pci:v1"]);
+        assert_eq!(found.missing, [LOST]);
         let error = supplement(&files, FOLDER, b"?", &hardware(&["pci:v00009999d0"])).unwrap_err();
         assert!(error.to_string().contains("gone.ko.xz"), "{error}");
         assert!(
@@ -217,7 +239,7 @@ mod tests {
         );
         // An old kernel does not tell what is built in.
         fs::remove_file(root.path().join("lib/modules/6.1/modules.builtin.modinfo")).unwrap();
-        let found = supplement(&files, FOLDER, b"?", &hardware(&["pci:v1"]))
+        let found = supplement(&files, FOLDER, b"?", &hardware(&[LOST]))
             .unwrap()
             .unwrap();
         assert_eq!(found.missing, [] as [String; 0]);

@@ -9,6 +9,7 @@ mod index;
 mod initramfs;
 
 use image::DiskImage;
+use serde::{Deserialize, Serialize};
 
 use super::{Adaptation, Grown};
 use crate::files::{Files, FilesError};
@@ -38,28 +39,46 @@ pub(crate) enum Failed {
     Lz4,
 }
 
-/// What the partitions of a disk are called, whatever controller it hangs on.
-pub(super) fn names(disk: &DiskImage) -> Vec<(u32, String)> {
+/// The partitions of a disk, by what they are called whatever controller it hangs on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Partitions {
+    /// The number of the one that the system is on.
+    own: u32,
+    /// Numbers and names.
+    names: Vec<(u32, String)>,
+}
+
+/// Those of `disk`, of which the system is on number `own`.
+pub(super) fn partitions(disk: &DiskImage, own: u32) -> Partitions {
     let named = disk.regions.iter().filter_map(|region| {
         let uuid = region.fs.as_ref()?.uuid.as_ref()?;
         Some((region.partition()?.number, format!("UUID={uuid}")))
     });
-    named.collect()
+    Partitions {
+        own,
+        names: named.collect(),
+    }
 }
 
 /// What the Linux among `files` needs.
 pub(super) fn plan(
     files: &dyn Files,
     hardware: &Hardware,
-    names: &[(u32, String)],
+    partitions: &Partitions,
 ) -> Result<Adaptation, Failed> {
     let mut told = Adaptation::default();
     let kernels = kernels(files)?;
     let known = !hardware.way.is_empty() || !hardware.others.is_empty();
+    let mut lacking = Vec::new();
     for kernel in kernels.iter().filter(|_| known) {
-        kernel_for(files, kernel, hardware, &mut told)?;
+        lacking.extend(kernel_for(files, kernel, hardware, &mut told)?);
     }
-    rename(files, names, &mut told)?;
+    // One kernel that starts is enough: the boot menu has them all.
+    match lacking.len() < kernels.len() {
+        true => told.warnings.extend(lacking),
+        false => told.refusals.extend(lacking),
+    }
+    rename(files, partitions, &mut told)?;
     Ok(told)
 }
 
@@ -95,32 +114,32 @@ fn kernels(files: &dyn Files) -> Result<Vec<Kernel>, FilesError> {
     Ok(found)
 }
 
+/// What `kernel` gets; or the sentence that it lacks a driver on the way to the disk.
 fn kernel_for(
     files: &dyn Files,
     kernel: &Kernel,
     hardware: &Hardware,
     told: &mut Adaptation,
-) -> Result<(), Failed> {
+) -> Result<Option<String>, Failed> {
     let version = &kernel.version;
     let folder = format!("{MODULES}/{version}");
     let Some(found) = initramfs::supplement(files, &folder, &kernel.bytes, hardware)? else {
-        return Ok(());
+        return Ok(None);
     };
-    if found.missing.is_empty() && !hardware.way.is_empty() {
-        told.boots.push(match found.archive.is_empty() {
-            true => format!("kernel {version} has what its disk needs here."),
-            false => format!("kernel {version} gets what its disk needs here."),
-        });
+    if !found.missing.is_empty() {
+        return Ok(Some(format!(
+            "kernel {version} has no driver for {}, which is on the way to the disk: install a \
+             kernel that has one before capturing, or restore to other hardware",
+            found.missing.join(" and ")
+        )));
     }
-    for device in &found.missing {
-        told.refusals.push(format!(
-            "kernel {version} has no driver for {device}, which is on the way to the disk: install \
-             a kernel that has one before capturing, or restore to other hardware"
-        ));
-    }
+    let boots = |how: &str| format!("kernel {version} {how} what its disk needs here.");
+    let way = !hardware.way.is_empty();
     let Some((after, bytes)) = initramfs::appended(&kernel.bytes, &found.archive)? else {
-        return Ok(());
+        told.boots.extend(way.then(|| boots("has")));
+        return Ok(None);
     };
+    told.boots.extend(way.then(|| boots("gets")));
     let drivers = found.drivers.join(", ");
     told.lines.push(format!(
         "The initramfs of kernel {version} gets its own drivers for this machine: {drivers}."
@@ -135,13 +154,13 @@ fn kernel_for(
         after,
         bytes,
     });
-    Ok(())
+    Ok(None)
 }
 
 /// Names in fstab that this hardware does not have.
 fn rename(
     files: &dyn Files,
-    names: &[(u32, String)],
+    partitions: &Partitions,
     told: &mut Adaptation,
 ) -> Result<(), FilesError> {
     const FSTAB: &str = "/etc/fstab";
@@ -154,10 +173,11 @@ fn rename(
         return Ok(());
     };
     let stable = |number: u32| {
-        let name = names.iter().find(|(n, _)| *n == number);
+        let mut names = partitions.names.iter();
+        let name = names.find(|(n, _)| *n == number);
         name.map(|(_, name)| name.clone())
     };
-    let changed = fstab::renamed(&text, &stable);
+    let changed = fstab::renamed(&text, partitions.own, &stable);
     for device in &changed.lost {
         told.warnings.push(format!(
             "{FSTAB} names {device}, which may be called otherwise on this hardware."
@@ -175,4 +195,67 @@ fn rename(
         bytes: changed.text.into_bytes(),
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::files::Folder;
+
+    const DISK: &str = "virtio:d00000002v00001AF4";
+
+    /// A kernel with an initramfs, and the driver of virtio disks when it `knows` it.
+    fn kernel(root: &Path, version: &str, knows: bool) {
+        let modules = root.join("lib/modules").join(version);
+        fs::create_dir_all(&modules).unwrap();
+        fs::create_dir_all(root.join("boot")).unwrap();
+        let alias = "alias virtio:d00000002v* virtio_blk\n";
+        let alias = if knows { alias } else { "" };
+        for (name, text) in [
+            ("modules.dep", "virtio_blk.ko:\n"),
+            ("modules.alias", alias),
+            ("modules.builtin.modinfo", ""),
+            ("virtio_blk.ko", "module"),
+        ] {
+            fs::write(modules.join(name), text).unwrap();
+        }
+        fs::write(root.join(format!("boot/initrd.img-{version}")), "").unwrap();
+    }
+
+    fn planned(root: &Path) -> Adaptation {
+        let files = Folder::open(root).unwrap();
+        let hardware = Hardware {
+            way: vec![DISK.to_owned()],
+            ..Hardware::default()
+        };
+        let partitions = Partitions {
+            own: 1,
+            names: Vec::new(),
+        };
+        plan(&files, &hardware, &partitions).unwrap()
+    }
+
+    #[test]
+    fn a_system_is_refused_only_when_none_of_its_kernels_has_a_driver() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(planned(root.path()), Adaptation::default());
+        kernel(root.path(), "5", false);
+        let told = planned(root.path());
+        assert!(
+            told.refusals[0].contains(DISK) && told.boots.is_empty(),
+            "{told:?}"
+        );
+        kernel(root.path(), "6", true);
+        let told = planned(root.path());
+        assert!(
+            told.refusals.is_empty() && told.warnings[0].contains("kernel 5"),
+            "{told:?}"
+        );
+        assert_eq!(told.boots, ["kernel 6 gets what its disk needs here."]);
+        let grown: Vec<&str> = told.grown.iter().map(|grown| &*grown.path).collect();
+        assert_eq!(grown, ["/boot/initrd.img-6"]);
+    }
 }

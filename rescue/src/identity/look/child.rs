@@ -39,10 +39,10 @@ pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
                 adapt::plan_ntfs(&device, hardware, drivers.as_ref(), names.as_ref());
             serde_json::to_vec(&answer)?
         }
-        Job::Linux(hardware, names) => {
+        Job::Linux(hardware, partitions) => {
             let answer: Answer<Adaptation> = Ext::open(Arc::new(device))
                 .map_err(|e| e.to_string())
-                .and_then(|files| adapt::plan_linux(&files, hardware, names));
+                .and_then(|files| adapt::plan_linux(&files, hardware, partitions));
             serde_json::to_vec(&answer)?
         }
         Job::Starts(around) => {

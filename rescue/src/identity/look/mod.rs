@@ -30,7 +30,7 @@ pub(crate) use child::run;
 pub(crate) use wire::Looked;
 use wire::{Answer, At, Job, Task};
 
-use crate::adapt::{Adaptation, Listing};
+use crate::adapt::{Adaptation, Listing, Partitions};
 use crate::deadline::{Line, is_closed, is_late, last_words};
 use crate::firmware::NewNames;
 use crate::inventory::Hardware;
@@ -138,14 +138,14 @@ impl Search<'_> {
     }
 
     /// What the system on `partition`, a file system of this `kind`, needs on this
-    /// hardware; `partitions` are called so, those with new names `names`.
+    /// hardware; it is on one of these `partitions`, those with new names are `names`.
     pub(crate) fn adaptation(
         &self,
         partition: &dyn ReadAt,
         kind: Kind,
         hardware: &Hardware,
         drivers: Option<&Listing>,
-        partitions: &[(u32, String)],
+        partitions: &Partitions,
         names: Option<&NewNames>,
     ) -> Answer<Adaptation> {
         let place = At::Partition {
@@ -156,7 +156,7 @@ impl Search<'_> {
             Kind::Ntfs | Kind::Fat => {
                 Job::Windows(hardware.clone(), drivers.cloned(), names.cloned())
             }
-            Kind::Ext => Job::Linux(hardware.clone(), partitions.to_vec()),
+            Kind::Ext => Job::Linux(hardware.clone(), partitions.clone()),
         };
         let found: Answer<Adaptation> = self.ask(Task { job, place }, partition);
         found

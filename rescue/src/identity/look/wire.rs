@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use crate::deadline::array;
 
 use super::super::known::Known;
-use crate::adapt::{Around, Listing};
+use crate::adapt::{Around, Listing, Partitions};
 use crate::firmware::NewNames;
 use crate::inventory::Hardware;
 
@@ -46,7 +46,7 @@ pub(super) enum Job {
     /// What a Windows needs on this hardware ([`Adaptation`](crate::adapt::Adaptation)).
     Windows(Hardware, Option<Listing>, Option<NewNames>),
     /// What a Linux needs; and what the disk's partitions are called.
-    Linux(Hardware, Vec<(u32, String)>),
+    Linux(Hardware, Partitions),
     /// What Windows starts from there, also an [`Adaptation`](crate::adapt::Adaptation).
     Starts(Around),
     /// What the EFI system partition has for the firmware to start, and which of these
