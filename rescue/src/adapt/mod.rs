@@ -59,6 +59,9 @@ pub struct Adaptation {
     pub(crate) known: Vec<Known>,
     /// The bytes, by their place on the disk.
     pub patches: Vec<Patch>,
+    /// Whether a Windows gets nothing of what it needs.
+    #[serde(default)]
+    pub(crate) untouched: bool,
     /// Files that come from the folder of drivers.
     pub(crate) copies: Vec<Copy>,
     /// Files that have to grow.
@@ -185,6 +188,15 @@ pub(crate) fn plan(
         let Some(window) = Window::new(Arc::clone(source), place.start, place.len) else {
             continue;
         };
+        if place.kind == Kind::Ext && place.start < starts::HEAD {
+            // Writing a file changes its superblock.
+            all.warnings.push(format!(
+                "Partition {} begins in the first MiB of the disk, which is written at the very \
+                 end: a Linux on it is not adapted to this hardware.",
+                place.partition
+            ));
+            continue;
+        }
         let system = system(manifest, disk.index, place.partition);
         let title = title(system, place.partition);
         let partitions = linux::partitions(disk, place.partition);
@@ -217,13 +229,19 @@ pub(crate) fn plan(
             Ok(Ok(found)) => all.add(&title, place, found),
             // A volume without a system, damaged perhaps, needs nothing.
             Err(why) if !known => all.warnings.push(unknown(why)),
-            Err(why) => all.refusals.push(unknown(why)),
+            Err(why) => {
+                all.refusals.push(unknown(why));
+                all.untouched = true;
+            }
             Ok(Err(why)) => {
                 let text = format!("{title}: it cannot be adapted to this hardware: {why}");
                 // A Linux may well start as it is.
                 match place.kind {
                     Kind::Ext => all.warnings.push(text),
-                    _ => all.refusals.push(text),
+                    _ => {
+                        all.refusals.push(text);
+                        all.untouched = true;
+                    }
                 }
             }
         }

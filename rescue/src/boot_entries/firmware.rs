@@ -94,14 +94,20 @@ pub(super) fn apply(variables: &dyn Variables, known: &Known, changes: &Changes)
     }
     let wanted = changes.order.as_ref().unwrap_or(&known.order).iter();
     let is_there = |n: &&BootNumber| known.order.contains(n) || !done.not_put.contains(n);
-    let order: Vec<BootNumber> = wanted.filter(is_there).copied().collect();
+    let mut order: Vec<BootNumber> = wanted.filter(is_there).copied().collect();
+    if !done.not_put.is_empty() {
+        // What was to go may be all there is to start the disk.
+        order.retain(|number| !known.order.contains(number));
+        order.extend(&known.order);
+    }
     if order != known.order
         && let Err(error) = put(variables, ORDER, efi::write_order(&order))
     {
         done.failed.push(error);
         return done;
     }
-    for (number, _) in &changes.remove {
+    let gone = changes.remove.iter().filter(|_| done.not_put.is_empty());
+    for (number, _) in gone {
         match remove(variables, &number.to_string()) {
             Ok(()) => done.removed.push(*number),
             Err(error) => done.failed.push(error),

@@ -121,6 +121,7 @@ pub(super) fn look(
         let mut families = families.iter();
         families.any(|family| (family == WINDOWS) == windows)
     };
+    found.disk.last = families.is_empty();
     loaders.sort_by_key(|(windows, _)| (!is_there(*windows), *windows));
     found.disk.wanted = loaders.into_iter().map(|(_, wanted)| wanted).collect();
     found
@@ -174,7 +175,9 @@ fn place(partition: &Partition, table: &Table) -> Option<HardDrive> {
         // (Logical partitions have no number there.)
         disk::TableKind::Mbr if !partition.logical => {
             let (signature, _) = uuid.split_once('-')?;
-            Signature::Mbr(u32::from_str_radix(signature, 16).ok()?)
+            // (0 is none: many disks have that.)
+            let signature = u32::from_str_radix(signature, 16).ok()?;
+            (signature != 0).then_some(Signature::Mbr(signature))?
         }
         _ => return None,
     };

@@ -12,7 +12,7 @@ use crate::adapt::Drivers;
 use crate::boot_entries::BootEntries;
 use crate::event::{Event, Phase};
 use crate::firmware::Firmware;
-use crate::inventory::{Disk, Hardware, Machine};
+use crate::inventory::{Disk, DiskKind, Hardware, Machine};
 use crate::restore::{self, Adapt, Discard, NotConfirmed, Options, Plan, Resume, Verify};
 use crate::trust::{self, Trust};
 use crate::web::{self, Access};
@@ -115,9 +115,14 @@ impl Args {
             },
             None => Adapt::here(self.adapt, target, self.force, drivers),
         };
+        // What is restored for another machine, or into a file, does not start here.
+        let elsewhere = self.hardware.is_some() || target.kind == DiskKind::RawFile;
+        let boot_entries = match self.boot_entries {
+            Wish::Auto if elsewhere && self.efivars.is_none() => BootEntries::No,
+            wish => BootEntries::here(wish, self.efivars.as_deref()),
+        };
         let firmware = match &self.hardware {
-            // It does not say what starts the other machine.
-            Some(_) if self.firmware == FirmwareWish::Auto => Firmware::Keep,
+            _ if elsewhere && self.firmware == FirmwareWish::Auto => Firmware::Keep,
             _ => Firmware::here(self.firmware, adapt != Adapt::No),
         };
         if firmware != Firmware::Keep && adapt == Adapt::No {
@@ -134,7 +139,7 @@ impl Args {
         }
         Ok(Options {
             adapt,
-            boot_entries: BootEntries::here(self.boot_entries, self.efivars.as_deref()),
+            boot_entries,
             firmware,
             verify: if self.verify {
                 Verify::ReadBack

@@ -16,11 +16,10 @@ mod guids;
 mod names;
 mod windows;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ::site::plan::Firmware as Wish;
-use disk::{Converted, ReadAt, Table, TableKind, ToGpt, ToGptRefusal, human_bytes};
+use disk::{Converted, Extent, ReadAt, Table, TableKind, ToGpt, ToGptRefusal, human_bytes};
 use image::{DiskImage, Manifest};
 use serde::Serialize;
 
@@ -50,15 +49,16 @@ impl Firmware {
     pub fn here(wish: Wish, adapts: bool) -> Self {
         match wish {
             Wish::Uefi => Self::Uefi { asked: true },
-            Wish::Auto if adapts && is_uefi() => Self::Uefi { asked: false },
+            Wish::Auto if adapts && is_uefi_of_64_bits() => Self::Uefi { asked: false },
             Wish::Auto | Wish::Keep => Self::Keep,
         }
     }
 }
 
-/// Whether this machine was started by UEFI.
-fn is_uefi() -> bool {
-    Path::new("/sys/firmware/efi").is_dir()
+/// Whether this machine was started by UEFI that starts 64-bit loaders.
+fn is_uefi_of_64_bits() -> bool {
+    let size = std::fs::read_to_string("/sys/firmware/efi/fw_platform_size");
+    size.is_ok_and(|size| size.trim() == "64")
 }
 
 /// A file of the ESP.
@@ -151,14 +151,68 @@ pub(crate) struct Case<'a> {
     pub(crate) target_size: u64,
 }
 
+/// Whether a disk that a BIOS started is left so unless its conversion is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stays {
+    No,
+    /// Nothing on it is known to start.
+    Silently,
+    /// For a reason that the operator has to know.
+    Told(String),
+}
+
+/// Whether the disk stays as it is.
+pub(crate) fn stays(case: &Case<'_>, firmware: Firmware) -> Stays {
+    /// Types of partitions of systems that would lose their boot loader, which is in
+    /// sector 0 and behind it: Linux, its LVM and RAID, BSD, Solaris, Mac OS.
+    const OTHERS: [&str; 9] = [
+        "0x82", "0x83", "0x85", "0x8e", "0xfd", "0xa5", "0xa6", "0xa9", "0xaf",
+    ];
+    if firmware != (Firmware::Uefi { asked: false }) || !is_for_bios(case.table) {
+        return Stays::No;
+    }
+    let systems = case.manifest.systems.iter();
+    let here: Vec<_> = systems.filter(|s| s.disk == case.disk.index).collect();
+    let windows = |name: &str| {
+        here.iter()
+            .any(|s| s.name.as_deref().unwrap_or_default().contains(name))
+    };
+    let other = here.iter().any(|s| s.family != crate::identity::WINDOWS)
+        || case
+            .table
+            .partitions
+            .iter()
+            .any(|p| OTHERS.contains(&&*p.type_id));
+    let why = match () {
+        () if here.is_empty() => return Stays::Silently,
+        () if case.manifest.machine.firmware.as_deref() == Some("uefi") => {
+            "the captured machine was started by UEFI, so it was not started from this disk"
+        }
+        () if other => "another system is on it, too, whose boot loader would be lost",
+        () if windows("Windows 7") || windows("2008") || windows("Vista") => {
+            "a Windows of that age starts by UEFI on few machines"
+        }
+        () => return Stays::No,
+    };
+    Stays::Told(format!(
+        "This machine was started by UEFI, and the disk is one that a BIOS starts. It is not \
+         converted: {why}. If this machine is to start from it, set its firmware to BIOS (legacy, \
+         CSM), or restore with --firmware uefi."
+    ))
+}
+
+/// Whether a disk is one that a BIOS starts. (A GPT without an EFI system partition is,
+/// too, but not a Windows on it.)
+fn is_for_bios(table: &Table) -> bool {
+    table.kind == TableKind::Mbr && !table.partitions.iter().any(|p| p.type_id == "0xef")
+}
+
 /// Plans the conversion of a disk.
 pub(crate) fn plan(looker: &Looker, case: &Case<'_>, firmware: Firmware) -> Outcome {
     let Firmware::Uefi { asked } = firmware else {
         return Ok(None);
     };
-    let has_esp = case.table.partitions.iter().any(|p| p.type_id == "0xef");
-    if case.table.kind != TableKind::Mbr || has_esp {
-        // (A GPT without an ESP is started by a BIOS too, but not a Windows on it.)
+    if !is_for_bios(case.table) || stays(case, firmware) != Stays::No {
         return Ok(None);
     }
     match windows::find(looker, case)? {
@@ -189,6 +243,13 @@ fn convert(case: &Case<'_>, system: &dyn SystemConversion) -> Result<Conversion,
         (ToGptRefusal::NoRoom { .. }, Err(not)) => one(format!("{why} ({not})")),
         _ => one(crate::ui::chain(&why.into()).replace('\n', ": ")),
     })?;
+    if !converted.reused && !is_empty(case.source, converted.esp_extent).map_err(one)? {
+        return Err(one(format!(
+            "the image has data outside of partitions where its EFI system partition would be, at \
+             byte {}; --firmware keep restores the disk as it was",
+            converted.esp_extent.start
+        )));
+    }
     let names = NewNames::new(case.table, &converted).map_err(one)?;
     let named = system.named(&names).map_err(one)?;
     let files = || system.fixed().iter().chain(&named.files);
@@ -210,6 +271,25 @@ fn convert(case: &Case<'_>, system: &dyn SystemConversion) -> Result<Conversion,
         edits: named.edits.into_iter().map(titled).collect(),
         warnings: named.warnings.into_iter().map(titled).collect(),
     })
+}
+
+/// Whether the image has nothing but zeros in `extent`.
+fn is_empty(source: &Arc<dyn ReadAt>, extent: Extent) -> Result<bool, String> {
+    const PIECE: usize = 1 << 20;
+    let mut buffer = vec![0; PIECE];
+    let end = extent.end().min(source.size());
+    let mut at = extent.start;
+    while at < end {
+        let len = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+        let piece = buffer.get_mut(..len).unwrap_or_default();
+        let read = source.read_exact_at(piece, at);
+        read.map_err(|e| format!("reading the image at byte {at}: {e}"))?;
+        if piece.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at = at.saturating_add(len as u64);
+    }
+    Ok(true)
 }
 
 fn size_of(files: &[EspFile]) -> u64 {

@@ -165,6 +165,11 @@ fn same_machine(compared: Option<&Compared>) -> Answer {
     }
 }
 
+/// What started this machine, when the captured one was started the `same` way or not.
+const fn now(same: bool, was: Firmware) -> Firmware {
+    if same { was } else { was.other() }
+}
+
 fn will_boot(plan: &Plan, adapted: bool) -> Answer {
     let adaptation = &plan.adaptation;
     let mut lines = Vec::new();
@@ -180,6 +185,14 @@ fn will_boot(plan: &Plan, adapted: bool) -> Answer {
         lines.push("nothing was adapted; it boots on hardware like that it comes from.".to_owned());
     }
     match plan.here.firmware {
+        Some((same, was)) if plan.conversion.is_some() && now(same, was) == Firmware::Bios => {
+            verdict = Verdict::No;
+            lines.push(
+                "Firmware: the disk was converted for UEFI, this machine started by BIOS: set it \
+                 to UEFI."
+                    .to_owned(),
+            );
+        }
         _ if plan.conversion.is_some() => {
             lines.push("Firmware: the disk was converted, UEFI starts it now.".to_owned());
         }

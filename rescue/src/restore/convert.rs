@@ -12,7 +12,7 @@ use super::plan::{Fitted, Watched};
 use super::refusal::PlanError;
 use super::summary::{PartitionLine, Summary};
 use super::withheld::{Withheld, withhold};
-use crate::firmware::{self, Case, Conversion};
+use crate::firmware::{self, Case, Conversion, Stays};
 use crate::identity::Looker;
 
 /// A conversion, or why there is none although one is wanted.
@@ -20,6 +20,8 @@ use crate::identity::Looker;
 pub(super) struct Planned {
     pub(super) conversion: Option<Conversion>,
     pub(super) refusals: Vec<String>,
+    /// Why it stays as it was, where that may surprise.
+    pub(super) warning: Option<String>,
 }
 
 /// Plans the conversion of `disk`, and what it changes in `fitted`.
@@ -43,6 +45,10 @@ pub(super) fn plan(
         table: &fitted.table,
         target_size,
     };
+    let warning = match firmware::stays(&case, options.firmware) {
+        Stays::Told(why) => Some(why),
+        Stays::No | Stays::Silently => None,
+    };
     let found = firmware::plan(&Looker::default(), &case, options.firmware);
     source.check()?;
     let conversion = match found {
@@ -50,6 +56,7 @@ pub(super) fn plan(
             return Ok(Planned {
                 conversion: None,
                 refusals,
+                warning,
             });
         }
         Ok(conversion) => conversion,
@@ -63,6 +70,7 @@ pub(super) fn plan(
     Ok(Planned {
         conversion,
         refusals: Vec::new(),
+        warning,
     })
 }
 

@@ -121,6 +121,11 @@ pub fn plan(
     summary.adapt.clone_from(&adaptation.lines);
     summary.adapt_edits.clone_from(&adaptation.edits);
     let families = families(image, disk);
+    if conversion.is_some() && matches!(options.boot_entries, BootEntries::In(_)) {
+        let text = "The firmware gets a boot entry \"Windows Boot Manager\" for the new EFI system \
+                    partition, first in its order.";
+        summary.adapt.push(text.to_owned());
+    }
     if conversion.is_none() {
         // (What the firmware starts of a converted disk is told when it is there.)
         summary.boot = boot_entries(repository, disk, &families, options)?;
@@ -166,6 +171,7 @@ fn adapt(
     let Planned {
         conversion,
         refusals,
+        warning,
     } = converted;
     let Adapt::To {
         hardware,
@@ -175,6 +181,7 @@ fn adapt(
     else {
         return Ok((conversion, Adaptation::default()));
     };
+    let stays = warning;
     let shared: Arc<dyn ReadAt> = source.clone();
     let (looker, manifest) = (Looker::default(), &image.manifest);
     let mut adaptation = adapt::plan(
@@ -199,8 +206,17 @@ fn adapt(
         adaptation = Adaptation {
             warnings: adaptation.warnings,
             refusals: vec![why.to_owned()],
+            untouched: true,
             ..Adaptation::default()
         };
+    }
+    adaptation.warnings.splice(0..0, stays);
+    if conversion.is_some() && adaptation.untouched {
+        // Its letters would name partitions that are not there: nobody could log in.
+        let why = "It would be converted for UEFI, but its Windows could not be told of that: \
+                   --firmware keep restores the disk as it was";
+        adaptation.refusals.push(why.to_owned());
+        return Ok((conversion, adaptation));
     }
     adaptation.refusals.splice(0..0, refusals);
     if *force {

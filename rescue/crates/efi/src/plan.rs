@@ -41,6 +41,9 @@ pub struct RestoredDisk {
     pub absent: Vec<(HardDrive, String)>,
     /// Its loaders, the one that is to be tried first in front.
     pub wanted: Vec<Wanted>,
+    /// Whether new options come last in the order: it may not be the disk that the machine
+    /// is to start from.
+    pub last: bool,
 }
 
 /// Why an option of the restored disk goes.
@@ -113,7 +116,7 @@ impl Known {
             };
             changes.numbers.push(number);
         }
-        let order = self.new_order(&changes.numbers, &stale);
+        let order = self.new_order(&changes.numbers, &stale, disk.last);
         changes.order = (order != self.order).then_some(order);
         changes.remove = stale.into_iter().collect();
         Ok(changes)
@@ -171,10 +174,16 @@ impl Known {
         &self,
         numbers: &[BootNumber],
         stale: &BTreeMap<BootNumber, Stale>,
+        last: bool,
     ) -> Vec<BootNumber> {
         let fresh = numbers.iter().filter(|number| !self.order.contains(number));
+        let fresh: Vec<BootNumber> = fresh.copied().collect();
+        let (first, then) = match last {
+            true => (&self.order, &fresh),
+            false => (&fresh, &self.order),
+        };
         let mut order: Vec<BootNumber> = Vec::new();
-        for number in fresh.chain(&self.order) {
+        for number in first.iter().chain(then) {
             if !stale.contains_key(number) && !order.contains(number) {
                 order.push(*number);
             }
@@ -207,7 +216,10 @@ impl RestoredDisk {
         let gone =
             |(partition, name): &(HardDrive, String)| partition == here && is_same_file(name, file);
         Some(if *here != at {
-            Some(Stale::Moved)
+            // What nothing replaces may still start it: firmware knows partitions by GUID.
+            let again = |wanted: &Wanted| is_same_file(&wanted.file, file);
+            let again = self.wanted.iter().any(again);
+            again.then_some(Stale::Moved)
         } else if self.absent.iter().any(gone) {
             Some(Stale::Gone)
         } else {

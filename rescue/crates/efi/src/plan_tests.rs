@@ -42,6 +42,7 @@ fn disk() -> RestoredDisk {
             file: SHIM.to_owned(),
             data: Vec::new(),
         }],
+        last: false,
     }
 }
 
@@ -62,6 +63,11 @@ fn a_new_option_gets_a_free_number_and_comes_first() {
     // Boot0003 leads nowhere, which is not our business.
     assert_eq!(changes.order, Some(numbers(&[4, 2, 0, 3])));
     assert_eq!(changes.remove, []);
+    // Of a disk that the machine need not start from.
+    let mut beside = disk();
+    beside.last = true;
+    let changes = known.changes(&beside).unwrap();
+    assert_eq!(changes.order, Some(numbers(&[2, 0, 3, 4])));
 }
 
 #[test]
@@ -135,6 +141,22 @@ fn what_leads_nowhere_on_this_disk_goes_and_nothing_else() {
     assert_eq!(changes.remove, removed);
     assert_eq!(changes.order, Some(numbers(&[1, 3, 4])));
     assert_eq!(changes.put, []);
+}
+
+/// Firmware knows partitions by their GUIDs: what nothing replaces may still start.
+#[test]
+fn what_moved_stays_when_nothing_takes_its_place() {
+    let moved = HardDrive {
+        start: 4096,
+        ..esp(OURS)
+    };
+    let known = known(
+        &[0],
+        &[(0, option("vendor", moved, "\\EFI\\vendor\\x.efi"))],
+    );
+    let changes = known.changes(&disk()).unwrap();
+    assert_eq!(changes.remove, []);
+    assert_eq!(changes.order, Some(numbers(&[1, 0])));
 }
 
 /// The same loader with other parameters is another entry.

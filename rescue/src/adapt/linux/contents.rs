@@ -17,29 +17,49 @@ const NAME: usize = 4096;
 /// Bytes that are unpacked at most.
 const MOST: u64 = 4 << 30;
 
-/// The names of the modules in it; `None` when it is compressed in a way that is
-/// not read here, or damaged.
-pub(super) fn modules(initramfs: &[u8]) -> Option<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
+/// How LZ4's old format begins, the one that kernels read: it has no end mark, and
+/// kernels before 5.9 do not find what follows.
+const LZ4: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
+
+/// What an initramfs holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Contents {
+    /// The names of its modules, as far as they were read.
+    pub(super) modules: BTreeSet<String>,
+    /// Whether some of them are not compressed.
+    pub(super) plain: bool,
+    /// Whether all of it was read: it may be compressed in a way that is not, or damaged.
+    pub(super) whole: bool,
+    /// Whether what was not read is compressed with LZ4.
+    pub(super) lz4: bool,
+}
+
+/// Looks into it.
+pub(super) fn contents(initramfs: &[u8]) -> Contents {
+    let mut found = Contents::default();
     let mut rest = initramfs;
     loop {
         let zeros = rest.iter().take_while(|byte| **byte == 0).count();
-        rest = rest.get(zeros..)?;
-        if rest.is_empty() {
-            return Some(found);
-        }
-        if rest.starts_with(&ZSTD) {
-            rest = unpack(rest, &mut found)?;
-        } else if MAGIC.iter().any(|magic| rest.starts_with(magic)) {
-            rest = archive(rest, &mut found)?;
-        } else {
-            return None;
-        }
+        rest = rest.get(zeros..).unwrap_or_default();
+        let next = match rest {
+            [] => {
+                found.whole = true;
+                return found;
+            }
+            _ if rest.starts_with(&ZSTD) => unpack(rest, &mut found),
+            _ if MAGIC.iter().any(|magic| rest.starts_with(magic)) => archive(rest, &mut found),
+            _ => None,
+        };
+        let Some(next) = next else {
+            found.lz4 = rest.starts_with(&LZ4);
+            return found;
+        };
+        rest = next;
     }
 }
 
 /// Reads one frame; what is after it.
-fn unpack<'b>(bytes: &'b [u8], found: &mut BTreeSet<String>) -> Option<&'b [u8]> {
+fn unpack<'b>(bytes: &'b [u8], found: &mut Contents) -> Option<&'b [u8]> {
     let decoder = zstd::stream::read::Decoder::with_buffer(bytes).ok()?;
     let mut decoder = std::io::BufReader::new(decoder.single_frame().take(MOST));
     loop {
@@ -53,7 +73,7 @@ fn unpack<'b>(bytes: &'b [u8], found: &mut BTreeSet<String>) -> Option<&'b [u8]>
 }
 
 /// Reads one archive; what is after it.
-fn archive<R: Read>(mut from: R, found: &mut BTreeSet<String>) -> Option<R> {
+fn archive<R: Read>(mut from: R, found: &mut Contents) -> Option<R> {
     loop {
         let mut header = [0; HEADER];
         from.read_exact(&mut header).ok()?;
@@ -78,7 +98,9 @@ fn archive<R: Read>(mut from: R, found: &mut BTreeSet<String>) -> Option<R> {
         if text == b"TRAILER!!!" {
             return Some(from);
         }
-        found.extend(name_of(&String::from_utf8_lossy(&text)));
+        let path = String::from_utf8_lossy(&text);
+        found.plain |= path.ends_with(".ko");
+        found.modules.extend(name_of(&path));
     }
 }
 
@@ -108,11 +130,17 @@ mod tests {
         all.extend(zstd::encode_all(&packed[..], 3).unwrap());
         all.resize(all.len().next_multiple_of(4), 0);
         all.extend(with("lib/modules/6.1/kernel/sd_mod.ko"));
-        let found = modules(&all).unwrap();
-        assert_eq!(Vec::from_iter(found), ["nvme_core", "sd_mod"]);
-        assert!(modules(&all[..all.len() - 50]).is_none());
-        assert!(modules(&all[..300]).is_none());
-        assert!(modules(b"\x1f\x8bgzip").is_none());
-        assert_eq!(modules(&[]), Some(BTreeSet::new()));
+        let found = contents(&all);
+        assert!(found.whole && found.plain, "{found:?}");
+        assert_eq!(Vec::from_iter(found.modules), ["nvme_core", "sd_mod"]);
+        for bad in [&all[..all.len() - 50], &all[..300], b"\x1f\x8bgzip"] {
+            assert!(!contents(bad).whole);
+        }
+        assert!(contents(&[]).whole);
+        // Microcode comes first.
+        let mut early = with("kernel/x86/microcode");
+        early.extend(LZ4);
+        assert!(contents(&early).lz4);
+        assert!(!contents(&packed).plain);
     }
 }

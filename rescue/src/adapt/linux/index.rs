@@ -29,8 +29,8 @@ pub(super) struct Index {
     builtin: BTreeSet<String>,
     /// Patterns and the module they are for.
     aliases: Vec<(String, String)>,
-    /// Aliases of what is built in; `None` when the kernel does not tell (before 5.2).
-    builtin_aliases: Option<Vec<String>>,
+    /// Aliases of what is built in, as far as the kernel tells.
+    builtin_aliases: Vec<String>,
     softdeps: BTreeMap<String, Vec<String>>,
 }
 
@@ -62,10 +62,11 @@ impl Index {
         index.take_softdeps(&text("modules.softdep")?.unwrap_or_default());
         let builtin = text("modules.builtin")?.unwrap_or_default();
         index.builtin = builtin.lines().filter_map(name_of).collect();
-        // "nvme.alias=pci:…", each ended by a zero byte.
+        // "nvme.alias=pci:…", each ended by a zero byte. Before Linux 6.18 no driver that is
+        // built in has one there.
         let alias = |fact: &str| Some(fact.split_once(".alias=")?.1.to_owned());
-        let facts = text("modules.builtin.modinfo")?;
-        index.builtin_aliases = facts.map(|text| text.split('\0').filter_map(alias).collect());
+        let facts = text("modules.builtin.modinfo")?.unwrap_or_default();
+        index.builtin_aliases = facts.split('\0').filter_map(alias).collect();
         Ok(Some(index))
     }
 
@@ -106,14 +107,12 @@ impl Index {
     }
 
     /// The modules that say they drive the device `alias`; and whether the kernel
-    /// itself does, or may.
+    /// says that it does itself.
     pub(super) fn drivers(&self, alias: &str) -> (Vec<&str>, bool) {
         let is = |pattern: &str| glob::matches(pattern.as_bytes(), alias.as_bytes());
         let modules = self.aliases.iter().filter(|(pattern, _)| is(pattern));
         let modules: Vec<&str> = modules.map(|(_, module)| module.as_str()).collect();
-        let builtin = self.builtin_aliases.as_ref();
-        let builtin = builtin.is_none_or(|all| all.iter().any(|pattern| is(pattern)));
-        (modules, builtin)
+        (modules, self.builtin_aliases.iter().any(|p| is(p)))
     }
 
     /// Whether the kernel has a module, as a file or built in.

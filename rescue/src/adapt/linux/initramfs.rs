@@ -20,9 +20,6 @@ use crate::inventory::Hardware;
 const MODULE: u64 = 64 << 20;
 /// Bytes of everything that is appended at most.
 const MOST: usize = 192 << 20;
-/// How LZ4's old format begins, the one that kernels read: it has no end mark,
-/// and kernels before 5.9 do not find what follows.
-const LZ4: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
 
 /// Devices without which there is no disk, beside [`STORAGE`]: virtio, Hyper-V and Xen
 /// disks, SD cards. (Others may have been bound by a driver that names no alias.)
@@ -35,7 +32,8 @@ const STORAGE: &str = "bc01sc";
 pub(super) struct Supplement {
     /// Names of what drives the way to the disk, as the kernel calls them.
     pub(super) drivers: Vec<String>,
-    /// Devices on the way to the disk that nothing of this kernel drives.
+    /// Devices on the way to the disk of which it is not known that this kernel drives
+    /// them: it has no module for them, and most kernels do not tell what is built in.
     pub(super) missing: Vec<String>,
     /// The archive; empty when all is built into the kernel or in the initramfs.
     pub(super) archive: Vec<u8>,
@@ -71,8 +69,8 @@ pub(super) fn supplement(
     names.dedup();
     found.drivers = names.iter().map(|name| (*name).to_owned()).collect();
     let paths = index.closure(names);
-    let there = contents::modules(initramfs).unwrap_or_default();
-    let is_there = |path: &&str| name_of(path).is_some_and(|name| there.contains(&name));
+    let there = contents::contents(initramfs);
+    let is_there = |path: &&str| name_of(path).is_some_and(|name| there.modules.contains(&name));
     // What is not on the way to the disk is welcome, and no reason to change anything.
     let needed = if hardware.way.is_empty() {
         &paths
@@ -80,6 +78,13 @@ pub(super) fn supplement(
         &way
     };
     if !needed.iter().all(is_there) {
+        if there.lz4 {
+            return Err(Failed::Lz4);
+        }
+        // Lists that name compressed files would hide those that were decompressed for it.
+        if paths.iter().any(|path| !path.ends_with(".ko")) && (there.plain || !there.whole) {
+            return Err(Failed::Decompressed);
+        }
         found.archive = archive(files, folder, &paths)?;
     }
     Ok(Some(found))
@@ -116,19 +121,16 @@ fn archive<'p>(
 
 /// What is to stand after how many bytes of `initramfs`, so that `archive` is found
 /// there; `None` when it is empty or there already.
-pub(super) fn appended(initramfs: &[u8], archive: &[u8]) -> Result<Option<(u64, Vec<u8>)>, Failed> {
+pub(super) fn appended(initramfs: &[u8], archive: &[u8]) -> Option<(u64, Vec<u8>)> {
     // (Of an initramfs that cannot be looked into, this much is known.)
     if archive.is_empty() || initramfs.ends_with(archive) {
-        return Ok(None);
-    }
-    if initramfs.starts_with(&LZ4) {
-        return Err(Failed::Lz4);
+        return None;
     }
     // An archive that is not compressed begins at a multiple of four bytes.
     let gap = initramfs.len().next_multiple_of(4) - initramfs.len();
     let mut bytes = vec![0; gap];
     bytes.extend(archive);
-    Ok(Some((initramfs.len() as u64, bytes)))
+    Some((initramfs.len() as u64, bytes))
 }
 
 #[cfg(test)]
@@ -146,12 +148,12 @@ mod tests {
         let modules = root.join("usr/lib/modules/6.1");
         fs::create_dir_all(modules.join("kernel/drivers")).unwrap();
         std::os::unix::fs::symlink("usr/lib", root.join("lib")).unwrap();
-        for name in ["nvme.ko.xz", "nvme-core.ko.xz", "virtio_blk.ko.xz"] {
+        for name in ["nvme.ko", "nvme-core.ko", "virtio_blk.ko"] {
             fs::write(modules.join("kernel/drivers").join(name), name).unwrap();
         }
-        let dep = "kernel/drivers/nvme.ko.xz: kernel/drivers/nvme-core.ko.xz\n\
-                   kernel/drivers/nvme-core.ko.xz:\nkernel/drivers/virtio_blk.ko.xz:\n\
-                   kernel/drivers/gone.ko.xz:\n";
+        let dep = "kernel/drivers/nvme.ko: kernel/drivers/nvme-core.ko\n\
+                   kernel/drivers/nvme-core.ko:\nkernel/drivers/virtio_blk.ko:\n\
+                   kernel/drivers/gone.ko:\n";
         let alias = "# Aliases\nalias pci:v*d*sv*sd*bc01sc08i02* nvme\n\
                      alias virtio:d00000002v* virtio_blk\nalias pci:v00009999d* gone\n";
         for (name, text) in [
@@ -193,10 +195,10 @@ mod tests {
         );
         let text = String::from_utf8(found.archive).unwrap();
         for name in [
-            "kernel/drivers/nvme.ko.xz",
-            "kernel/drivers/nvme-core.ko.xz",
+            "kernel/drivers/nvme.ko",
+            "kernel/drivers/nvme-core.ko",
             // (It should be loaded first.)
-            "kernel/drivers/virtio_blk.ko.xz",
+            "kernel/drivers/virtio_blk.ko",
             "modules.dep.bin",
             "modules.alias",
         ] {
@@ -231,29 +233,50 @@ mod tests {
             .unwrap();
         assert_eq!(found.missing, [LOST]);
         let error = supplement(&files, FOLDER, b"?", &hardware(&["pci:v00009999d0"])).unwrap_err();
-        assert!(error.to_string().contains("gone.ko.xz"), "{error}");
+        assert!(error.to_string().contains("gone.ko"), "{error}");
         assert!(
             supplement(&files, "/lib/modules/5", b"", &hardware(&[]))
                 .unwrap()
                 .is_none()
         );
-        // An old kernel does not tell what is built in.
-        fs::remove_file(root.path().join("lib/modules/6.1/modules.builtin.modinfo")).unwrap();
-        let found = supplement(&files, FOLDER, b"?", &hardware(&[LOST]))
-            .unwrap()
-            .unwrap();
-        assert_eq!(found.missing, [] as [String; 0]);
+    }
+
+    /// Debian's mkinitramfs decompresses modules: lists that name compressed ones would hide
+    /// them.
+    #[test]
+    fn compressed_modules_do_not_hide_those_that_were_decompressed() {
+        let root = tempfile::tempdir().unwrap();
+        let files = system(root.path());
+        let modules = root.path().join("usr/lib/modules/6.1");
+        let dep = fs::read_to_string(modules.join("modules.dep")).unwrap();
+        fs::write(modules.join("modules.dep"), dep.replace(".ko", ".ko.xz")).unwrap();
+        for name in ["nvme.ko", "nvme-core.ko", "virtio_blk.ko"] {
+            let file = modules.join("kernel/drivers").join(name);
+            fs::rename(&file, file.with_extension("ko.xz")).unwrap();
+        }
+        let with = |path: &str| {
+            let mut archive = Archive::default();
+            archive.file(path, 1, b"");
+            archive.finish()
+        };
+        let supplement = |bytes: &[u8]| supplement(&files, FOLDER, bytes, &hardware(&[NVME]));
+        for bytes in [&with("lib/modules/6.1/kernel/ext4.ko")[..], b"\x1f\x8b"] {
+            assert!(matches!(supplement(bytes), Err(Failed::Decompressed)));
+        }
+        let same = with("lib/modules/6.1/kernel/ext4.ko.xz");
+        assert!(!supplement(&same).unwrap().unwrap().archive.is_empty());
+        let early = [&with("kernel/x86/microcode")[..], &[2, 0x21, 0x4c, 0x18]].concat();
+        assert!(matches!(supplement(&early), Err(Failed::Lz4)));
     }
 
     #[test]
     fn an_archive_is_appended_once() {
-        let (after, bytes) = appended(b"12345", b"070701").unwrap().unwrap();
+        let (after, bytes) = appended(b"12345", b"070701").unwrap();
         assert_eq!(
             (after, &bytes[..]),
             (5, &b"\0\0\0\x30\x37\x30\x37\x30\x31"[..])
         );
-        assert_eq!(appended(b"12345\0\0\x30\x37", b"\x30\x37").unwrap(), None);
-        assert_eq!(appended(b"12345", b"").unwrap(), None);
-        assert!(appended(&LZ4, b"070701").is_err());
+        assert_eq!(appended(b"12345\0\0\x30\x37", b"\x30\x37"), None);
+        assert_eq!(appended(b"12345", b""), None);
     }
 }

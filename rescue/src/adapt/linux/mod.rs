@@ -35,8 +35,13 @@ pub(crate) enum Failed {
     NoModule(String),
     #[error("its drivers have more than {} MiB", .0 >> 20)]
     TooMuch(usize),
-    #[error("its initramfs is compressed with LZ4, to which nothing can be appended")]
+    #[error("it is compressed with LZ4, to which nothing can be appended")]
     Lz4,
+    #[error(
+        "the kernel's modules are compressed, and those in it are not, or are not known: the kernel's \
+         lists would hide them"
+    )]
+    Decompressed,
 }
 
 /// The partitions of a disk, by what they are called whatever controller it hangs on.
@@ -67,16 +72,17 @@ pub(super) fn plan(
     partitions: &Partitions,
 ) -> Result<Adaptation, Failed> {
     let mut told = Adaptation::default();
-    let kernels = kernels(files)?;
     let known = !hardware.way.is_empty() || !hardware.others.is_empty();
-    let mut lacking = Vec::new();
-    for kernel in kernels.iter().filter(|_| known) {
-        lacking.extend(kernel_for(files, kernel, hardware, &mut told)?);
-    }
-    // One kernel that starts is enough: the boot menu has them all.
-    match lacking.len() < kernels.len() {
-        true => told.warnings.extend(lacking),
-        false => told.refusals.extend(lacking),
+    if known {
+        for kernel in kernels(files)? {
+            // One kernel that starts is enough: the boot menu has them all.
+            if let Err(why) = kernel_for(files, &kernel, hardware, &mut told) {
+                told.warnings.push(format!(
+                    "{}, the initramfs of kernel {}, stays as it was captured: {why}.",
+                    kernel.initramfs, kernel.version
+                ));
+            }
+        }
     }
     rename(files, partitions, &mut told)?;
     Ok(told)
@@ -88,58 +94,56 @@ struct Kernel {
     version: String,
     /// Its initramfs.
     initramfs: String,
-    bytes: Vec<u8>,
 }
 
 /// The kernels that have an initramfs.
 fn kernels(files: &dyn Files) -> Result<Vec<Kernel>, FilesError> {
-    let mut found = Vec::new();
-    let versions = files.list(MODULES)?;
-    for version in versions.into_iter().rev().take(KERNELS) {
-        for name in [
-            format!("/boot/initrd.img-{version}"),
-            format!("/boot/initramfs-{version}.img"),
-            format!("/boot/initrd-{version}"),
-        ] {
-            if let Some(bytes) = files.read(&name, INITRAMFS)? {
-                found.push(Kernel {
-                    version: version.clone(),
-                    initramfs: name,
-                    bytes,
-                });
-                break;
-            }
-        }
-    }
-    Ok(found)
+    let there = files.list("/boot")?;
+    let versions = files.list(MODULES)?.into_iter().rev();
+    let kernel = |version: String| {
+        let names = [
+            format!("initrd.img-{version}"),
+            format!("initramfs-{version}.img"),
+            format!("initrd-{version}"),
+        ];
+        let name = names.into_iter().find(|name| there.contains(name))?;
+        Some(Kernel {
+            version,
+            initramfs: format!("/boot/{name}"),
+        })
+    };
+    Ok(versions.filter_map(kernel).take(KERNELS).collect())
 }
 
-/// What `kernel` gets; or the sentence that it lacks a driver on the way to the disk.
+/// What `kernel` gets.
 fn kernel_for(
     files: &dyn Files,
     kernel: &Kernel,
     hardware: &Hardware,
     told: &mut Adaptation,
-) -> Result<Option<String>, Failed> {
+) -> Result<(), Failed> {
     let version = &kernel.version;
     let folder = format!("{MODULES}/{version}");
-    let Some(found) = initramfs::supplement(files, &folder, &kernel.bytes, hardware)? else {
-        return Ok(None);
+    let Some(bytes) = files.read(&kernel.initramfs, INITRAMFS)? else {
+        return Ok(());
+    };
+    let Some(found) = initramfs::supplement(files, &folder, &bytes, hardware)? else {
+        return Ok(());
     };
     if !found.missing.is_empty() {
-        return Ok(Some(format!(
-            "kernel {version} has no driver for {}, which is on the way to the disk: install a \
-             kernel that has one before capturing, or restore to other hardware",
+        told.warnings.push(format!(
+            "Kernel {version} has no module for {}, which is on the way to the disk: it starts here \
+             only if the driver is built into it.",
             found.missing.join(" and ")
-        )));
+        ));
     }
+    let proven = found.missing.is_empty() && !hardware.way.is_empty();
     let boots = |how: &str| format!("kernel {version} {how} what its disk needs here.");
-    let way = !hardware.way.is_empty();
-    let Some((after, bytes)) = initramfs::appended(&kernel.bytes, &found.archive)? else {
-        told.boots.extend(way.then(|| boots("has")));
-        return Ok(None);
+    let Some((after, bytes)) = initramfs::appended(&bytes, &found.archive) else {
+        told.boots.extend(proven.then(|| boots("has")));
+        return Ok(());
     };
-    told.boots.extend(way.then(|| boots("gets")));
+    told.boots.extend(proven.then(|| boots("gets")));
     let drivers = found.drivers.join(", ");
     told.lines.push(format!(
         "The initramfs of kernel {version} gets its own drivers for this machine: {drivers}."
@@ -154,7 +158,7 @@ fn kernel_for(
         after,
         bytes,
     });
-    Ok(None)
+    Ok(())
 }
 
 /// Names in fstab that this hardware does not have.
@@ -239,21 +243,23 @@ mod tests {
     }
 
     #[test]
-    fn a_system_is_refused_only_when_none_of_its_kernels_has_a_driver() {
+    fn every_kernel_is_treated_and_what_is_not_known_is_told() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(planned(root.path()), Adaptation::default());
         kernel(root.path(), "5", false);
         let told = planned(root.path());
+        assert!(told.warnings[0].contains(DISK), "{told:?}");
         assert!(
-            told.refusals[0].contains(DISK) && told.boots.is_empty(),
+            told.refusals.is_empty() && told.boots.is_empty(),
             "{told:?}"
         );
         kernel(root.path(), "6", true);
+        // What cannot be done for one is done for the others.
+        kernel(root.path(), "7", true);
+        fs::remove_file(root.path().join("lib/modules/7/virtio_blk.ko")).unwrap();
         let told = planned(root.path());
-        assert!(
-            told.refusals.is_empty() && told.warnings[0].contains("kernel 5"),
-            "{told:?}"
-        );
+        assert!(told.warnings[0].contains("kernel 7, stays"), "{told:?}");
+        assert!(told.warnings[1].contains("Kernel 5"), "{told:?}");
         assert_eq!(told.boots, ["kernel 6 gets what its disk needs here."]);
         let grown: Vec<&str> = told.grown.iter().map(|grown| &*grown.path).collect();
         assert_eq!(grown, ["/boot/initrd.img-6"]);

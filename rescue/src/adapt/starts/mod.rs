@@ -38,7 +38,7 @@ const STORE: u64 = 64 << 20;
 /// No hive on NTFS has.
 const HIVE: u64 = 512 << 20;
 /// What is before this byte of a disk is written at the very end.
-const HEAD: u64 = 1 << 20;
+pub(super) const HEAD: u64 = 1 << 20;
 
 /// The partitions of a disk that are looked at.
 pub(super) struct Starts<'s> {

@@ -36,7 +36,13 @@ fn mount(kind: &str, volume: &Path, folder: &Path, access: Access) -> Answer {
     crate::init::volumes::ensure_known(kind).map_err(|e| missing(&format!("{e:#}")))?;
     let attached = sys::loops::attach(volume, access);
     let (device, open) = attached.map_err(|e| missing(&format!("no loop device: {e}")))?;
-    sys::mount::mount(&device, folder, kind, access, Trust::Foreign, None)
+    // An error found is an error here, whatever the volume says; nothing is written but
+    // what has to be, and not when a clock says so.
+    let options = match access {
+        Access::ReadWrite => "errors=remount-ro,noinit_itable,commit=300",
+        Access::ReadOnly => "errors=remount-ro",
+    };
+    sys::mount::mount(&device, folder, kind, access, Trust::Foreign, Some(options))
         .map_err(|e| VolumeError::Failed(format!("Linux cannot mount it: {e}")))?;
     drop(open);
     Ok(())

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use disk::{ToGpt, WriteRole, read_table, to_gpt};
+use disk::{Table, ToGpt, WriteRole, read_table, to_gpt};
 use uuid::Uuid;
 
 use super::flaky::PowerCut;
 use super::*;
-use crate::firmware::{Conversion, EspImage, NewNames};
+use crate::firmware::{self, Case, Conversion, EspImage, Firmware, NewNames, Stays};
 use crate::restore::answers::{Answers, Here, Verdict};
 use crate::restore::convert::withhold_with;
 use crate::restore::plan::digest;
@@ -99,6 +99,52 @@ fn a_converted_disk_is_not_said_to_want_a_bios() {
     assert_eq!(told.verdict, Verdict::Unknown);
     plan.conversion = None;
     assert_eq!(boots(&plan).verdict, Verdict::No);
+}
+
+/// Only a disk that nothing speaks against is converted without being asked for.
+#[test]
+fn a_disk_that_starts_something_else_too_is_not_converted_by_itself() {
+    let sample = Sample::of(disks::mbr_with_room(), SectorSize::B512);
+    let source: Arc<dyn disk::ReadAt> = Arc::new(sample.repository.read_at(sample.disk()).unwrap());
+    let table = read_table(&source, sample.sector).unwrap();
+    let system = |family: &str, name: &str| image::System {
+        disk: 0,
+        partition: 1,
+        family: family.to_owned(),
+        name: Some(name.to_owned()),
+        hostname: None,
+        identity: Default::default(),
+    };
+    let stays = |table: &disk::Table, systems: Vec<image::System>, by: &str, asked| {
+        let mut manifest = sample.repository.image("latest").unwrap().manifest;
+        manifest.systems = systems;
+        manifest.machine.firmware = Some(by.to_owned());
+        let case = Case {
+            source: &source,
+            manifest: &manifest,
+            disk: sample.disk(),
+            table,
+            target_size: sample.size(),
+        };
+        firmware::stays(&case, Firmware::Uefi { asked })
+    };
+    let ten = || system("windows", "Windows 10 Pro");
+    let plain = Table {
+        partitions: Vec::new(),
+        ..table.clone()
+    };
+    assert_eq!(stays(&plain, vec![ten()], "bios", false), Stays::No);
+    assert_eq!(stays(&plain, Vec::new(), "bios", false), Stays::Silently);
+    let told = |stays| matches!(stays, Stays::Told(why) if why.contains("--firmware uefi"));
+    assert!(told(stays(&plain, vec![ten()], "uefi", false)));
+    let seven = system("windows", "Windows 7 Professional");
+    assert!(told(stays(&plain, vec![seven], "bios", false)));
+    let both = || vec![ten(), system("linux", "Debian")];
+    assert!(told(stays(&plain, both(), "bios", false)));
+    let mut linux = table.clone();
+    linux.partitions[0].type_id = "0x83".to_owned();
+    assert!(told(stays(&linux, vec![ten()], "bios", false)));
+    assert_eq!(stays(&linux, both(), "uefi", true), Stays::No);
 }
 
 #[test]
