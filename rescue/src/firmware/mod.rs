@@ -27,6 +27,7 @@ pub(crate) use esp::EspImage;
 pub(crate) use guids::disk_guid;
 pub(crate) use names::NewNames;
 
+use crate::adapt::volume::NewFile;
 use crate::identity::Looker;
 
 /// For what a disk is restored.
@@ -61,20 +62,6 @@ fn is_uefi_of_64_bits() -> bool {
     size.is_ok_and(|size| size.trim() == "64")
 }
 
-/// A file of the ESP.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct EspFile {
-    /// `EFI/Boot/bootx64.efi`.
-    pub(crate) path: String,
-    pub(crate) bytes: Vec<u8>,
-}
-
-impl std::fmt::Debug for EspFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "EspFile({:?}, {} bytes)", self.path, self.bytes.len())
-    }
-}
-
 /// A system that a BIOS started and that UEFI is to start.
 pub(crate) trait SystemConversion {
     /// What it is called in messages.
@@ -82,7 +69,7 @@ pub(crate) trait SystemConversion {
     /// The partition of `table` that may become the ESP, or why there is none.
     fn reuse(&self, table: &Table) -> Result<u32, String>;
     /// The files of the ESP whatever partitions are called.
-    fn fixed(&self) -> &[EspFile];
+    fn fixed(&self) -> &[NewFile];
     /// Those that name partitions, with sentences of what was done.
     fn named(&self, names: &NewNames) -> Result<Named, String>;
 }
@@ -90,7 +77,7 @@ pub(crate) trait SystemConversion {
 /// Files that name partitions.
 #[derive(Debug, Default)]
 pub(crate) struct Named {
-    pub(crate) files: Vec<EspFile>,
+    pub(crate) files: Vec<NewFile>,
     /// What was changed in them, thing by thing.
     pub(crate) edits: Vec<String>,
     pub(crate) warnings: Vec<String>,
@@ -292,7 +279,7 @@ fn is_empty(source: &Arc<dyn ReadAt>, extent: Extent) -> Result<bool, String> {
     Ok(true)
 }
 
-fn size_of(files: &[EspFile]) -> u64 {
+fn size_of(files: &[NewFile]) -> u64 {
     files.iter().map(|file| file.bytes.len() as u64).sum()
 }
 

@@ -7,9 +7,10 @@ use fsmap::FsKind;
 use image::{DiskImage, Region};
 
 use super::names::signature;
-use super::{Case, EspFile, Named, NewNames, SystemConversion};
+use super::{Case, Named, NewNames, SystemConversion};
 use crate::adapt::title;
 use crate::adapt::uefi::{Starts, StartsWhat, Survey};
+use crate::adapt::volume::NewFile;
 use crate::identity::look::Kind;
 use crate::identity::{Looker, Place};
 
@@ -29,7 +30,7 @@ pub(super) struct Windows<'a> {
     active: u32,
     starts: Starts,
     is_on_active: bool,
-    files: Vec<EspFile>,
+    files: Vec<NewFile>,
 }
 
 /// A partition that was looked at.
@@ -182,17 +183,17 @@ fn fit(arch: &str, lacks: &[String]) -> Result<(), String> {
     }
 }
 
-fn files(looker: &Looker, volume: &dyn ReadAt) -> Result<Vec<EspFile>, String> {
+fn files(looker: &Looker, volume: &dyn ReadAt) -> Result<Vec<NewFile>, String> {
     let found = looker.search().boot_files(volume)?;
-    let file = |path: String, bytes| EspFile { path, bytes };
-    let mut files: Vec<EspFile> = found.into_iter().map(|f| file(f.path, f.bytes)).collect();
+    let found = found.into_iter();
+    let mut files: Vec<NewFile> = found.map(|f| NewFile::made(f.path, f.bytes)).collect();
     // The store that comes is another, should there be one.
     files.retain(|file| !file.path.eq_ignore_ascii_case(STORE));
     let manager = files
         .iter()
         .find(|file| file.path.eq_ignore_ascii_case(MANAGER));
     let manager = manager.ok_or("its boot manager for UEFI is not there")?;
-    files.push(file(FALLBACK.to_owned(), manager.bytes.clone()));
+    files.push(NewFile::made(FALLBACK.to_owned(), manager.bytes.clone()));
     Ok(files)
 }
 
@@ -225,17 +226,14 @@ impl SystemConversion for Windows<'_> {
         }
     }
 
-    fn fixed(&self) -> &[EspFile] {
+    fn fixed(&self) -> &[NewFile] {
         &self.files
     }
 
     fn named(&self, names: &NewNames) -> Result<Named, String> {
         let search = self.looker.search();
         let store = search.new_store(&self.volume, names, self.system)?;
-        let file = EspFile {
-            path: STORE.to_owned(),
-            bytes: store.bytes,
-        };
+        let file = NewFile::made(STORE.to_owned(), store.bytes);
         Ok(Named {
             files: vec![file],
             edits: store.edits,

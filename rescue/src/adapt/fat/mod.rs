@@ -10,6 +10,7 @@
 mod contents;
 mod error;
 mod list;
+mod make;
 mod put;
 mod stream;
 
@@ -23,6 +24,7 @@ use fsmap::FsKind;
 
 use contents::Contents;
 pub use error::FatError;
+pub(crate) use make::{New, make};
 use stream::{Cached, Clock, Stream};
 
 use super::Patch;
@@ -36,6 +38,7 @@ const CHANGES_MOST: usize = 512 << 20;
 pub struct Fat {
     volume: Arc<Cached>,
     disk: Overlay,
+    options: FsOptions,
     /// Where fatfs read or wrote last, in bytes.
     at: AtomicU64,
 }
@@ -48,10 +51,10 @@ impl Fat {
     /// # Errors
     /// When it is no FAT, or its boot sector is damaged.
     pub fn open(volume: &Arc<dyn ReadAt>) -> Result<Self, FatError> {
-        Self::over(volume, 0)
+        Self::over(volume, 0, FsOptions::new())
     }
 
-    fn over(volume: &Arc<dyn ReadAt>, most: usize) -> Result<Self, FatError> {
+    fn over(volume: &Arc<dyn ReadAt>, most: usize, options: FsOptions) -> Result<Self, FatError> {
         // It checks the boot sector's numbers against each other; fatfs takes them as
         // they come.
         let kind = fsmap::identify(volume).map_err(FatError::map)?.kind;
@@ -63,6 +66,7 @@ impl Fat {
         let fat = Self {
             volume,
             disk,
+            options,
             at: AtomicU64::new(0),
         };
         fat.files().map(drop)?;
@@ -70,8 +74,7 @@ impl Fat {
     }
 
     fn files(&self) -> Result<Files<'_>, FatError> {
-        let options = FsOptions::new().time_provider(&Clock);
-        let files = FileSystem::new(Stream::new(&self.disk, &self.at), options);
+        let files = FileSystem::new(Stream::new(&self.disk, &self.at), self.options);
         files.map_err(|e| FatError::of("reading its boot sector", e))
     }
 
@@ -156,8 +159,17 @@ pub fn edit(volume: &Arc<dyn ReadAt>, files: &[NewFile]) -> Result<Vec<Patch>, F
     if files.is_empty() {
         return Ok(Vec::new());
     }
-    let fat = Fat::over(volume, CHANGES_MOST)?;
-    let files: Result<Vec<NewFile>, FatError> = files.iter().map(|f| fat.whole(f)).collect();
+    let options = FsOptions::new().time_provider(&Clock);
+    edit_with(volume, files.iter(), options)
+}
+
+fn edit_with<'f>(
+    volume: &Arc<dyn ReadAt>,
+    files: impl Iterator<Item = &'f NewFile>,
+    options: FsOptions,
+) -> Result<Vec<Patch>, FatError> {
+    let fat = Fat::over(volume, CHANGES_MOST, options)?;
+    let files: Result<Vec<NewFile>, FatError> = files.map(|file| fat.whole(file)).collect();
     let files = files?;
     let map = fsmap::map(volume).map_err(FatError::map)?;
     let before = Contents::of(&fat.files()?)?;

@@ -64,6 +64,19 @@ pub struct NewFile {
     pub create_folders: bool,
 }
 
+impl NewFile {
+    /// A whole file, with the folders that it is in.
+    #[must_use]
+    pub const fn made(path: String, bytes: Vec<u8>) -> Self {
+        Self {
+            path,
+            after: 0,
+            bytes,
+            create_folders: true,
+        }
+    }
+}
+
 /// Which and how long, not what.
 impl std::fmt::Debug for NewFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
