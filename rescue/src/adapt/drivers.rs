@@ -108,12 +108,8 @@ impl Drivers {
             // (What is copied was chosen from the listing.)
             let known = self.listing.files.contains(&copy.from);
             anyhow::ensure!(known, "{} is not in the folder of drivers", copy.from);
-            Ok(NewFile {
-                after: 0,
-                path: copy.to.clone(),
-                bytes: read(&self.folder.join(&copy.from), FILE)?,
-                create_folders: true,
-            })
+            let bytes = read(&self.folder.join(&copy.from), FILE)?;
+            Ok(NewFile::made(copy.to.clone(), bytes))
         };
         copies.iter().map(file).collect()
     }

@@ -3,8 +3,9 @@
 use disk::Extent;
 use fsmap::{NtfsFile, NtfsFiles};
 
+use super::volume::NewFile;
 use super::windows::Failed;
-use super::{Adaptation, Grown, patches};
+use super::{Adaptation, patches};
 
 /// What is compared, and changed, at once.
 pub(super) const BLOCK: usize = 4096;
@@ -30,11 +31,7 @@ pub(super) fn replace(
     let has = places.iter().fold(0u64, |sum, p| sum.saturating_add(p.len));
     let needs = new.len() as u64;
     if needs > has {
-        told.grown.push(Grown {
-            after: 0,
-            path: path.to_owned(),
-            bytes: new.to_vec(),
-        });
+        told.files.push(NewFile::changed(path, new.to_vec()));
         return Ok(());
     }
     let mut rest = new;

@@ -64,21 +64,8 @@ pub struct Adaptation {
     pub(crate) untouched: bool,
     /// Files that come from the folder of drivers.
     pub(crate) copies: Vec<Copy>,
-    /// Files that have to grow.
-    pub(crate) grown: Vec<Grown>,
-    /// Files that come and are from nowhere.
-    pub(crate) made: Vec<Grown>,
-}
-
-/// A file of the volume that gets longer, or is new.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Grown {
-    path: String,
-    /// How long what stays before `bytes` is.
-    #[serde(default)]
-    after: u64,
-    #[serde(with = "patch::base64")]
-    bytes: Vec<u8>,
+    /// Files that are made, or have to grow.
+    pub(crate) files: Vec<NewFile>,
 }
 
 impl Adaptation {
@@ -111,8 +98,7 @@ impl Adaptation {
         self.refusals.extend(other.refusals);
         self.patches.extend(other.patches);
         self.copies.extend(other.copies);
-        self.grown.extend(other.grown);
-        self.made.extend(other.made);
+        self.files.extend(other.files);
         self.known.extend(other.known);
     }
 
@@ -284,18 +270,7 @@ fn with_files(
     drivers: Option<&Drivers>,
     mut found: Adaptation,
 ) -> Result<Adaptation, String> {
-    let mut files: Vec<NewFile> = Vec::new();
-    let grown = std::mem::take(&mut found.grown).into_iter();
-    let made = std::mem::take(&mut found.made).into_iter();
-    let all = grown.map(|file| (file, false));
-    for (Grown { path, after, bytes }, create_folders) in all.chain(made.map(|file| (file, true))) {
-        files.push(NewFile {
-            path,
-            after,
-            bytes,
-            create_folders,
-        });
-    }
+    let mut files = std::mem::take(&mut found.files);
     if let (Some(drivers), false) = (drivers, found.copies.is_empty()) {
         let copied = drivers.files(&found.copies);
         files.extend(copied.map_err(|e| format!("{e:#}"))?);

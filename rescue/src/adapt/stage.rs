@@ -10,8 +10,9 @@ use ::windows::inject::{self, FirstBoot, RegistryEdit, Staged};
 use hive::{Hive, What};
 
 use super::bring::{Brought, WINDOWS};
+use super::volume::NewFile;
 use super::windows::{Failed, SOFTWARE, Windows, now};
-use super::{Adaptation, Copy, Grown, Listing};
+use super::{Adaptation, Copy, Listing};
 use crate::inventory::{Hardware, Pci};
 
 /// What is left for Windows to do when it runs.
@@ -152,11 +153,9 @@ impl Windows<'_> {
         let Some(first_boot) = &later.first_boot else {
             return Ok(());
         };
-        told.made.push(Grown {
-            after: 0,
-            path: first_boot.path.replace('\\', "/"),
-            bytes: first_boot.script().into_bytes(),
-        });
+        let path = first_boot.path.replace('\\', "/");
+        let script = first_boot.script().into_bytes();
+        told.files.push(NewFile::made(path, script));
         let Some(file) = self.software_file()? else {
             return Ok(());
         };

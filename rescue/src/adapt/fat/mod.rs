@@ -123,12 +123,9 @@ impl Fat {
         }
         bytes.truncate(after);
         bytes.extend_from_slice(&file.bytes);
-        let (path, create_folders) = (file.path.clone(), file.create_folders);
         Ok(NewFile {
-            path,
-            after: 0,
-            bytes,
-            create_folders,
+            create_folders: file.create_folders,
+            ..NewFile::changed(&file.path, bytes)
         })
     }
 }

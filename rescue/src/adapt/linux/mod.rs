@@ -11,7 +11,8 @@ mod initramfs;
 use image::DiskImage;
 use serde::{Deserialize, Serialize};
 
-use super::{Adaptation, Grown};
+use super::Adaptation;
+use super::volume::NewFile;
 use crate::files::{Files, FilesError};
 use crate::inventory::Hardware;
 
@@ -153,10 +154,9 @@ fn kernel_for(
         bytes.len(),
         kernel.initramfs
     ));
-    told.grown.push(Grown {
-        path: kernel.initramfs.clone(),
+    told.files.push(NewFile {
         after,
-        bytes,
+        ..NewFile::changed(&kernel.initramfs, bytes)
     });
     Ok(())
 }
@@ -193,11 +193,8 @@ fn rename(
     let edits = changed.edits.join("; ");
     told.lines.push(format!("{FSTAB}: {edits}."));
     told.edits.push(format!("change {FSTAB}: {edits}"));
-    told.grown.push(Grown {
-        path: FSTAB.to_owned(),
-        after: 0,
-        bytes: changed.text.into_bytes(),
-    });
+    let bytes = changed.text.into_bytes();
+    told.files.push(NewFile::changed(FSTAB, bytes));
     Ok(())
 }
 
@@ -261,7 +258,7 @@ mod tests {
         assert!(told.warnings[0].contains("kernel 7, stays"), "{told:?}");
         assert!(told.warnings[1].contains("Kernel 5"), "{told:?}");
         assert_eq!(told.boots, ["kernel 6 gets what its disk needs here."]);
-        let grown: Vec<&str> = told.grown.iter().map(|grown| &*grown.path).collect();
+        let grown: Vec<&str> = told.files.iter().map(|file| &*file.path).collect();
         assert_eq!(grown, ["/boot/initrd.img-6"]);
     }
 }

@@ -38,12 +38,7 @@ pub(super) fn look(fat: &Fat) -> Result<Fallback, FatError> {
     }
     Ok(match name {
         None => Fallback::NoProgram,
-        Some(name) => Fallback::Missing(NewFile {
-            after: 0,
-            path: path(name),
-            bytes,
-            create_folders: true,
-        }),
+        Some(name) => Fallback::Missing(NewFile::made(path(name), bytes)),
     })
 }
 

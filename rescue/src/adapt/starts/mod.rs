@@ -178,12 +178,8 @@ fn on_fat(volume: &Arc<dyn ReadAt>, around: &Around) -> Result<Adaptation, FatEr
     let mut files = Vec::new();
     for path in [UEFI, BIOS] {
         if let Some(store) = open(path, |path| fat.read(path, STORE))? {
-            files.extend(changed(store, around, &mut told).map(|bytes| NewFile {
-                path: path.to_owned(),
-                after: 0,
-                bytes,
-                create_folders: false,
-            }));
+            let changed = changed(store, around, &mut told);
+            files.extend(changed.map(|bytes| NewFile::changed(path, bytes)));
         }
     }
     if let (Some(store), Err(why)) = (files.first(), put(volume, &files, &mut told)) {

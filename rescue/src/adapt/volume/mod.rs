@@ -37,6 +37,8 @@ pub(crate) use child::run;
 pub use error::VolumeError;
 pub use overlay::Overlay;
 
+use serde::{Deserialize, Serialize};
+
 use super::Patch;
 
 /// Where the medium has it.
@@ -51,7 +53,7 @@ const FILES_MOST: u64 = 256 << 20;
 const NAMESPACE: &str = "/proc/self/ns/mnt";
 
 /// A file that is to be on a volume.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewFile {
     /// `/Windows/System32/drivers/x.sys`, from the volume's root. What exists is
     /// found without regard to case; what is new is called as given.
@@ -59,12 +61,22 @@ pub struct NewFile {
     /// How many bytes stay that it has now; all of them, or none.
     pub after: u64,
     /// All that is to be in it, after these.
+    #[serde(with = "super::patch::base64")]
     pub bytes: Vec<u8>,
     /// Whether folders that are not there are made.
     pub create_folders: bool,
 }
 
 impl NewFile {
+    /// A file that is there, with other bytes, or one that comes into a folder that is.
+    #[must_use]
+    pub fn changed(path: &str, bytes: Vec<u8>) -> Self {
+        Self {
+            create_folders: false,
+            ..Self::made(path.to_owned(), bytes)
+        }
+    }
+
     /// A whole file, with the folders that it is in.
     #[must_use]
     pub const fn made(path: String, bytes: Vec<u8>) -> Self {
