@@ -148,20 +148,22 @@ impl Search<'_> {
         partitions: &Partitions,
         names: Option<&NewNames>,
     ) -> Answer<Adaptation> {
-        let place = At::Partition {
-            size: partition.size(),
-            kind,
-        };
         let job = match kind {
             Kind::Ntfs | Kind::Fat => {
                 Job::Windows(hardware.clone(), drivers.cloned(), names.cloned())
             }
             Kind::Ext => Job::Linux(hardware.clone(), partitions.clone()),
         };
-        let found: Answer<Adaptation> = self.ask(Task { job, place }, partition);
-        found
-            .map(|told| told.in_words(plain))
-            .map_err(|e| plain(&e))
+        let told: Adaptation = self.job(partition, kind, job)?;
+        Ok(told.in_words(plain))
+    }
+
+    /// Has `job` done on `partition`, a file system of this `kind`.
+    fn job<T: DeserializeOwned>(&self, partition: &dyn ReadAt, kind: Kind, job: Job) -> Answer<T> {
+        let size = partition.size();
+        let place = At::Partition { size, kind };
+        let found = self.ask(Task { job, place }, partition);
+        found.map_err(|why| plain(&why))
     }
 
     fn identity(&self, place: At, key: &IdentityKey, device: &dyn ReadAt) -> Answer<Looked> {

@@ -2,7 +2,7 @@
 
 use disk::ReadAt;
 
-use super::wire::{Answer, At, Job, Task};
+use super::wire::{Answer, Job};
 use super::{Kind, Search, plain};
 use crate::adapt::{Adaptation, Around};
 
@@ -14,14 +14,8 @@ impl Search<'_> {
         kind: Kind,
         around: &Around,
     ) -> Answer<Adaptation> {
-        let place = At::Partition {
-            size: partition.size(),
-            kind,
-        };
         let job = Job::Starts(around.clone());
-        let found: Answer<Adaptation> = self.ask(Task { job, place }, partition);
-        found
-            .map(|told| told.in_words(plain))
-            .map_err(|e| plain(&e))
+        let told: Adaptation = self.job(partition, kind, job)?;
+        Ok(told.in_words(plain))
     }
 }

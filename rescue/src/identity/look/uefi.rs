@@ -2,24 +2,15 @@
 
 use disk::ReadAt;
 
-use super::wire::{Answer, At, Job, Task};
+use super::wire::{Answer, Job};
 use super::{Kind, Search, plain};
 use crate::adapt::uefi::{BootFile, Installed, NewStore, Starts, StartsWhat, Survey};
 use crate::firmware::NewNames;
 
-fn task(volume: &dyn ReadAt, job: Job) -> Task {
-    let place = At::Partition {
-        size: volume.size(),
-        kind: Kind::Ntfs,
-    };
-    Task { job, place }
-}
-
 impl Search<'_> {
     /// What of an NTFS volume matters for UEFI.
     pub(crate) fn survey(&self, volume: &dyn ReadAt) -> Answer<Survey> {
-        let found: Answer<Survey> = self.ask(task(volume, Job::Survey), volume);
-        let found = found.map_err(|e| plain(&e))?;
+        let found: Survey = self.job(volume, Kind::Ntfs, Job::Survey)?;
         let all = |texts: Vec<String>| texts.iter().take(20).map(|text| plain(text)).collect();
         Ok(Survey {
             windows: found.windows.map(|windows| Installed {
@@ -38,8 +29,7 @@ impl Search<'_> {
 
     /// The files that its Windows has for an EFI system partition.
     pub(crate) fn boot_files(&self, volume: &dyn ReadAt) -> Answer<Vec<BootFile>> {
-        let found: Answer<Vec<BootFile>> = self.ask(task(volume, Job::BootFiles), volume);
-        found.map_err(|e| plain(&e))
+        self.job(volume, Kind::Ntfs, Job::BootFiles)
     }
 
     /// Its boot store, for UEFI.
@@ -50,8 +40,7 @@ impl Search<'_> {
         system: u64,
     ) -> Answer<NewStore> {
         let job = Job::NewStore(names.clone(), system);
-        let found: Answer<NewStore> = self.ask(task(volume, job), volume);
-        let found = found.map_err(|e| plain(&e))?;
+        let found: NewStore = self.job(volume, Kind::Ntfs, job)?;
         let all = |texts: &[String]| texts.iter().take(1000).map(|text| plain(text)).collect();
         Ok(NewStore {
             edits: all(&found.edits),
