@@ -1,13 +1,11 @@
 //! Whether this machine's firmware starts a Windows of the image.
 
 use ::windows::firmware::{Firmware, System, firmware_fits, processor};
+use disk::is_esp;
 use hive::Hive;
 use image::{DiskImage, TableKind};
 
 use crate::inventory::{Hardware, StartedBy};
-
-/// GPT's type of an EFI system partition.
-const ESP: &str = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b";
 
 /// Why it does not start the Windows that `hive` is the `SYSTEM` of.
 pub(super) fn windows(hive: &Hive, hardware: &Hardware) -> hive::Result<Option<String>> {
@@ -21,7 +19,7 @@ pub(super) fn windows(hive: &Hive, hardware: &Hardware) -> hive::Result<Option<S
 /// Why it does not start a Windows from a disk as this one.
 pub(super) fn disk(disk: &DiskImage, hardware: &Hardware) -> Option<String> {
     let mut partitions = disk.regions.iter().filter_map(|region| region.partition());
-    let by_uefi = disk.table == TableKind::Gpt && partitions.any(|p| p.type_id == ESP);
+    let by_uefi = disk.table == TableKind::Gpt && partitions.any(|p| is_esp(&p.type_id));
     let system = System {
         processor: None,
         by_uefi: Some(by_uefi),

@@ -13,8 +13,6 @@ use uuid::Uuid;
 use crate::identity::look::Search;
 use crate::identity::{Looker, WINDOWS};
 
-/// The type of an EFI system partition in a GPT, and in an MBR.
-const ESP: [&str; 2] = ["c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef"];
 /// No more names of files are asked for.
 const ASKED_MOST: usize = 200;
 
@@ -97,7 +95,7 @@ pub(super) fn look(
             continue;
         };
         found.disk.partitions.push(place);
-        if !ESP.contains(&partition.type_id.to_lowercase().as_str()) {
+        if !disk::is_esp(&partition.type_id) {
             continue;
         }
         found.has_esp = true;
@@ -200,7 +198,7 @@ mod tests {
             number: 2,
             start: 1 << 20,
             len: 1 << 22,
-            type_id: ESP[0].to_owned(),
+            type_id: "c12a7328-f81f-11d2-ba4b-00a0c93ec93b".to_owned(),
             type_name: String::new(),
             name: None,
             uuid: Some("1234abcd-02".to_owned()),

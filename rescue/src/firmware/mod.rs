@@ -19,7 +19,7 @@ mod windows;
 use std::sync::Arc;
 
 use ::site::plan::Firmware as Wish;
-use disk::{Converted, Extent, ReadAt, Table, TableKind, ToGpt, ToGptRefusal, human_bytes};
+use disk::{Converted, Extent, ReadAt, Table, TableKind, ToGpt, ToGptRefusal, human_bytes, is_esp};
 use image::{DiskImage, Manifest};
 use serde::Serialize;
 
@@ -191,7 +191,7 @@ pub(crate) fn stays(case: &Case<'_>, firmware: Firmware) -> Stays {
 /// Whether a disk is one that a BIOS starts. (A GPT without an EFI system partition is,
 /// too, but not a Windows on it.)
 fn is_for_bios(table: &Table) -> bool {
-    table.kind == TableKind::Mbr && !table.partitions.iter().any(|p| p.type_id == "0xef")
+    table.kind == TableKind::Mbr && !table.partitions.iter().any(|p| is_esp(&p.type_id))
 }
 
 /// Plans the conversion of a disk.

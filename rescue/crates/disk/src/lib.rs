@@ -25,6 +25,7 @@ pub use layout::{
 };
 pub use regions::{Region, RegionKind, regions};
 pub use table::{
-    Note, NoteKind, Partition, Structure, StructureRole, Table, TableError, TableKind, read_table,
+    Note, NoteKind, Partition, Structure, StructureRole, Table, TableError, TableKind, is_esp,
+    read_table,
 };
 pub use units::{Extent, SectorSize, UnsupportedSectorSize, complement, human_bytes, normalize};

@@ -8,8 +8,6 @@ use windows::ids::PartitionId;
 
 use crate::identity::{self, Place};
 
-/// The type of EFI system partitions, of GPT and of MBR.
-const EFI_SYSTEM: [&str; 2] = ["c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef"];
 /// Bytes of sector 0 that are code.
 const BOOT_CODE: usize = 440;
 
@@ -63,10 +61,7 @@ impl Around {
     ) -> Self {
         let mut partitions = disk.regions.iter().filter_map(|r| r.partition());
         let here = partitions.find(|p| p.number == place.partition);
-        let is_esp = here.is_some_and(|p| {
-            let mut types = EFI_SYSTEM.iter();
-            types.any(|known| p.type_id.eq_ignore_ascii_case(known))
-        });
+        let is_esp = here.is_some_and(|p| disk::is_esp(&p.type_id));
         let bios = (disk.table == TableKind::Mbr).then(|| Bios {
             has_code: has_code(source),
             active: active(disk).map(|p| p.number),

@@ -20,6 +20,7 @@ pub(crate) use gpt::GptPair;
 pub(crate) use gpt_copy::{GptCopy, SIGNATURE as GPT_SIGNATURE, field, header_crc};
 pub(crate) use mbr::{ENTRIES as MBR_ENTRIES, ENTRY_SIZE as MBR_ENTRY_SIZE, MbrSector};
 pub use model::{Note, NoteKind, Partition, Structure, StructureRole, Table, TableKind};
+pub use types::is_esp;
 
 use crate::{ReadAt, SectorSize};
 

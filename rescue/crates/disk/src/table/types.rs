@@ -95,6 +95,16 @@ const GPT: &[(&str, &str)] = &[
     ("3cb8e202-3b7e-47dd-8a3c-7ff2a13cfcec", "ChromeOS root"),
 ];
 
+/// The types of EFI system partitions, in a GPT and in an MBR.
+const ESP: [&str; 2] = ["c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef"];
+
+/// Whether `type_id` (as [`Partition::type_id`](crate::Partition::type_id)) is that of an EFI
+/// system partition.
+#[must_use]
+pub fn is_esp(type_id: &str) -> bool {
+    ESP.iter().any(|known| type_id.eq_ignore_ascii_case(known))
+}
+
 /// The name of a GPT type, given its GUID in lower case with hyphens.
 pub(super) fn gpt_type_name(guid: &str) -> &'static str {
     GPT.iter()
@@ -184,6 +194,15 @@ mod tests {
             (crate_types::WINDOWS_RECOVERY, "Windows recovery"),
         ] {
             assert_eq!(gpt_type_name(&theirs.guid.hyphenated().to_string()), ours);
+        }
+        for (id, yes) in [
+            (&*crate_types::EFI.guid.to_string(), true),
+            (&*crate_types::EFI.guid.to_string().to_uppercase(), true),
+            ("0xef", true),
+            ("0xee", false),
+            (&*crate_types::BIOS.guid.to_string(), false),
+        ] {
+            assert_eq!(is_esp(id), yes, "{id}");
         }
         assert_eq!(
             gpt_type_name("00000000-0000-0000-0000-000000000001"),

@@ -27,12 +27,8 @@ const fn kind(guid: Uuid, attributes: u64, name: &'static str) -> Kind {
     }
 }
 
-pub(super) const ESP: Kind = kind(
-    uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b"),
-    0,
-    "EFI system partition",
-);
-const DATA: Uuid = uuid!("ebd0a0a2-b9e5-4433-87c0-68b6b72699c7");
+pub(super) const ESP: Kind = kind(known::EFI.guid, 0, "EFI system partition");
+const DATA: Uuid = known::BASIC.guid;
 const DATA_NAME: &str = "Basic data partition";
 
 /// The type of a partition that is not the ESP.
