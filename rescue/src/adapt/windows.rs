@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::windows::adapt::{self, Bus, Controller, Machine, Plan, Refusal};
-use ::windows::control_sets;
 use ::windows::drivers::{Device, PciDevice};
 use ::windows::ids::IdMap;
 use ::windows::inject;
@@ -22,6 +21,7 @@ use super::bring::Brought;
 use super::in_place::{BLOCK, replace};
 use super::stage::Packages;
 use super::{Adaptation, Listing, Patch, fits};
+use crate::files;
 use crate::firmware::NewNames;
 use crate::inventory::{Attached, ControllerId, Hardware, Pci};
 
@@ -184,11 +184,7 @@ impl<'v> Windows<'v> {
     /// The processor it is for, as its registry says.
     pub(super) fn architecture(&self) -> Result<Option<String>, Failed> {
         let (system, ..) = self.hive(self.system, SYSTEM)?;
-        let current = control_sets::current(&system)?;
-        let key = format!("{current}\\Control\\Session Manager\\Environment");
-        let key = system.find(&key)?;
-        let text = key.map(|key| key.text("PROCESSOR_ARCHITECTURE"));
-        Ok(text.transpose()?.flatten())
+        Ok(::windows::firmware::architecture(&system)?)
     }
 
     pub(super) fn hive(
@@ -308,18 +304,12 @@ pub(super) fn open_hive(
     name: &str,
 ) -> Result<(Hive, Replayed, bool), Failed> {
     let primary = read(files, file, name)?;
-    let (mut logs, mut unread) = (Vec::new(), false);
-    for ending in ["LOG1", "LOG2", "LOG"] {
-        let path = format!("{name}.{ending}");
-        let found = files.find(&path);
-        match found.map(|log| log.map(|log| read(files, log, &path)).transpose()) {
-            Ok(Ok(log)) => logs.extend(log.filter(|log| !log.is_empty())),
-            Ok(Err(_)) | Err(_) => unread = true,
-        }
-    }
-    let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
-    let (hive, replayed) = Hive::open(primary, &logs)?;
-    Ok((hive, replayed, unread))
+    let (opened, unread) = files::open_hive(name, primary, |path| {
+        let log = files.find(path)?;
+        log.map(|log| files.read(log, HIVE)).transpose()
+    });
+    let (hive, replayed) = opened?;
+    Ok((hive, replayed, !unread.is_empty()))
 }
 
 fn read(files: &NtfsFiles<'_>, file: NtfsFile, path: &str) -> Result<Vec<u8>, Failed> {

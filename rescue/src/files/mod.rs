@@ -3,10 +3,12 @@
 
 mod ext;
 mod folder;
+mod hives;
 mod ntfs;
 
 pub use ext::Ext;
 pub use folder::Folder;
+pub(crate) use hives::open_hive;
 pub use ntfs::Ntfs;
 
 /// No folder is listed beyond this many names.

@@ -9,7 +9,7 @@ use windows::identity::{Bound, Fact, Hives, Identity, Outcome, Weight};
 
 use super::known::Known;
 use super::look::Looked;
-use crate::files::Files;
+use crate::files::{Files, open_hive};
 
 /// [`System::family`] of these.
 pub(crate) const FAMILY: &str = "windows";
@@ -80,18 +80,11 @@ fn load(files: &dyn Files, name: &str) -> Option<Loaded> {
         Ok(bytes) => bytes?,
         Err(error) => return failed(error.to_string()),
     };
-    let mut logs = Vec::new();
-    let mut state = Vec::new();
-    for ending in ["LOG1", "LOG2", "LOG"] {
-        match files.read(&format!("{path}.{ending}"), LOG) {
-            Ok(log) => logs.extend(log.filter(|log| !log.is_empty())),
-            Err(error) => state.push(error.to_string()),
-        }
-    }
-    let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
-    match Hive::open(bytes, &logs) {
+    let (opened, unread) = open_hive(&path, bytes, |log| files.read(log, LOG));
+    match opened {
         Ok((hive, replayed)) => {
-            state.insert(0, replays(&replayed));
+            let mut state = vec![replays(&replayed)];
+            state.extend(unread.iter().map(ToString::to_string));
             Some(Loaded {
                 hive: Ok(hive),
                 state: state.join("; "),

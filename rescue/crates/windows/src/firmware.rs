@@ -83,11 +83,7 @@ pub fn firmware_fits(system: &System, machine: Firmware) -> std::result::Result<
 /// # Errors
 /// When the hive is damaged or has no control set that counts.
 pub fn processor(system: &Hive) -> Result<Option<Processor>> {
-    let set = control_sets::current(system)?;
-    let key = format!("{set}\\Control\\Session Manager\\Environment");
-    let key = system.find(&key)?;
-    let text = key.map(|key| key.text("PROCESSOR_ARCHITECTURE"));
-    let text = text.transpose()?.flatten().unwrap_or_default();
+    let text = architecture(system)?.unwrap_or_default();
     let known = [
         ("x86", Processor::X86),
         ("AMD64", Processor::Amd64),
@@ -97,6 +93,18 @@ pub fn processor(system: &Hive) -> Result<Option<Processor>> {
         .iter()
         .find(|(name, _)| text.eq_ignore_ascii_case(name));
     Ok(found.map(|(_, processor)| *processor))
+}
+
+/// The same, as it says it.
+///
+/// # Errors
+/// As [`processor`].
+pub fn architecture(system: &Hive) -> Result<Option<String>> {
+    let set = control_sets::current(system)?;
+    let key = format!("{set}\\Control\\Session Manager\\Environment");
+    let key = system.find(&key)?;
+    let text = key.map(|key| key.text("PROCESSOR_ARCHITECTURE"));
+    Ok(text.transpose()?.flatten())
 }
 
 #[cfg(test)]

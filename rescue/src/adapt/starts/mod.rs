@@ -26,6 +26,7 @@ use super::in_place::replace;
 use super::volume::NewFile;
 use super::windows::SYSTEM;
 use super::{Adaptation, over, title, with_files};
+use crate::files::open_hive;
 use crate::identity::Place;
 use crate::identity::look::{Kind, Search};
 
@@ -200,14 +201,9 @@ fn open<E>(
     let Some(primary) = read(path)? else {
         return Ok(None);
     };
-    let mut logs = Vec::new();
-    for ending in ["LOG1", "LOG2", "LOG"] {
-        // (A log that cannot be read is as good as none.)
-        let log = read(&format!("{path}.{ending}")).ok().flatten();
-        logs.extend(log.filter(|log| !log.is_empty()));
-    }
-    let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
-    let hive = Hive::open(primary, &logs).map(|(hive, _)| hive);
+    // (A log that cannot be read is as good as none.)
+    let (opened, _) = open_hive(path, primary, read);
+    let hive = opened.map(|(hive, _)| hive);
     Ok(Some(Opened { path, hive }))
 }
 
