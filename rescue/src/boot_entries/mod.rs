@@ -102,13 +102,8 @@ pub fn plan(
     sector: SectorSize,
     families: &[String],
 ) -> Told {
-    let Some(prepared) = Prepared::of(wish, source, sector, families) else {
-        return Told::default();
-    };
-    match prepared {
-        Ok(prepared) => prepared.planned(),
-        Err(told) => told,
-    }
+    let prepared = Prepared::of(wish, source, sector, families);
+    prepared.map_or_else(|told| told, |prepared| prepared.planned())
 }
 
 /// Makes the firmware start `source`, a whole disk as it was restored.
@@ -119,13 +114,8 @@ pub fn make(
     sector: SectorSize,
     families: &[String],
 ) -> Told {
-    let Some(prepared) = Prepared::of(wish, source, sector, families) else {
-        return Told::default();
-    };
-    match prepared {
-        Ok(prepared) => prepared.make(),
-        Err(told) => told,
-    }
+    let prepared = Prepared::of(wish, source, sector, families);
+    prepared.map_or_else(|told| told, Prepared::make)
 }
 
 /// What the firmware has, what the disk has, and what is to be done.
@@ -138,20 +128,19 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// `None` when there is nothing to say; or what is to be said when nothing can be
-    /// done.
+    /// Or what is to be said when nothing can be done.
     fn of(
         wish: &BootEntries,
         source: &Arc<dyn ReadAt>,
         sector: SectorSize,
         families: &[String],
-    ) -> Option<Result<Self, Told>> {
+    ) -> Result<Self, Told> {
         let look =
             |known: &Known| on_disk::look(&Looker::default(), source, sector, known, families);
         match wish {
-            BootEntries::No => None,
-            BootEntries::Cannot(why) => Some(Err(refused(&look(&Known::default()), why))),
-            BootEntries::In(folder) => Some(Self::with(Box::new(Folder::new(folder)), look)),
+            BootEntries::No => Err(Told::default()),
+            BootEntries::Cannot(why) => Err(refused(&look(&Known::default()), why)),
+            BootEntries::In(folder) => Self::with(Box::new(Folder::new(folder)), look),
         }
     }
 

@@ -123,7 +123,7 @@ impl Machine {
     }
 
     /// What it was started by, as Linux tells it (`fw_platform_size`: bits).
-    fn started_by(&self) -> StartedBy {
+    pub(crate) fn started_by(&self) -> StartedBy {
         let efi = self.root.join("sys/firmware/efi");
         match text(&efi, "fw_platform_size").as_deref() {
             _ if !efi.is_dir() => StartedBy::Bios,
@@ -132,13 +132,22 @@ impl Machine {
         }
     }
 
-    /// The aliases of storage controllers that are not on `way`.
-    fn storage_aliases(&self, way: &Path) -> Vec<String> {
+    /// PCI functions that are storage controllers, with their folders.
+    fn storage(&self) -> Vec<(PathBuf, Pci)> {
         let folder = self.root.join("sys/bus/pci/devices");
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
         let devices = entries.filter_map(|entry| fs::canonicalize(entry.path()).ok());
-        let others = devices.filter(|device| !way.starts_with(device));
-        let mut found: Vec<String> = others.filter_map(|device| storage(&device)).collect();
+        let functions = devices.filter_map(|device| Some((device.clone(), function(&device)?)));
+        functions
+            .filter(|(_, pci)| pci.class >> 16 == STORAGE)
+            .collect()
+    }
+
+    /// The aliases of storage controllers that are not on `way`.
+    fn storage_aliases(&self, way: &Path) -> Vec<String> {
+        let all = self.storage().into_iter();
+        let others = all.filter(|(device, _)| !way.starts_with(device));
+        let mut found: Vec<String> = others.filter_map(|(d, _)| text(&d, "modalias")).collect();
         found.sort_unstable();
         found
     }
@@ -154,12 +163,7 @@ impl Machine {
 
     /// PCI functions with their folders, in the order of their addresses.
     fn functions(&self) -> Vec<(PathBuf, Pci)> {
-        let folder = self.root.join("sys/bus/pci/devices");
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut found: Vec<(PathBuf, Pci)> = entries
-            .filter_map(|entry| fs::canonicalize(entry.path()).ok())
-            .filter_map(|device| Some((device.clone(), function(&device)?)))
-            .collect();
+        let mut found = self.storage();
         found.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         found
     }
@@ -189,12 +193,6 @@ impl Machine {
             .map(controller)
             .collect()
     }
-}
-
-/// The alias of a PCI function that is a storage controller.
-fn storage(device: &Path) -> Option<String> {
-    let pci = function(device)?;
-    (pci.class >> 16 == STORAGE).then(|| text(device, "modalias"))?
 }
 
 /// What the devices on the way to a disk are called. (Bridges are the kernel's own.)
