@@ -29,6 +29,7 @@ pub(crate) use names::NewNames;
 
 use crate::adapt::volume::NewFile;
 use crate::identity::Looker;
+use crate::inventory::{Machine, StartedBy};
 
 /// For what a disk is restored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,16 +51,12 @@ impl Firmware {
     pub fn here(wish: Wish, adapts: bool) -> Self {
         match wish {
             Wish::Uefi => Self::Uefi { asked: true },
-            Wish::Auto if adapts && is_uefi_of_64_bits() => Self::Uefi { asked: false },
+            Wish::Auto if adapts && Machine::host().started_by() == StartedBy::Uefi => {
+                Self::Uefi { asked: false }
+            }
             Wish::Auto | Wish::Keep => Self::Keep,
         }
     }
-}
-
-/// Whether this machine was started by UEFI that starts 64-bit loaders.
-fn is_uefi_of_64_bits() -> bool {
-    let size = std::fs::read_to_string("/sys/firmware/efi/fw_platform_size");
-    size.is_ok_and(|size| size.trim() == "64")
 }
 
 /// A system that a BIOS started and that UEFI is to start.
@@ -126,7 +123,13 @@ impl Conversion {
 }
 
 /// A conversion, none because there is nothing to convert, or why it cannot be.
-pub(crate) type Outcome = Result<Option<Conversion>, Vec<String>>;
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) conversion: Option<Conversion>,
+    pub(crate) refusals: Vec<String>,
+    /// Why it stays as it was, where that may surprise.
+    pub(crate) warning: Option<String>,
+}
 
 /// A disk of an image and the target it goes to.
 pub(crate) struct Case<'a> {
@@ -196,12 +199,29 @@ fn is_for_bios(table: &Table) -> bool {
 
 /// Plans the conversion of a disk.
 pub(crate) fn plan(looker: &Looker, case: &Case<'_>, firmware: Firmware) -> Outcome {
+    let mut outcome = Outcome::default();
     let Firmware::Uefi { asked } = firmware else {
-        return Ok(None);
+        return outcome;
     };
-    if !is_for_bios(case.table) || stays(case, firmware) != Stays::No {
-        return Ok(None);
+    if !is_for_bios(case.table) {
+        return outcome;
     }
+    match stays(case, firmware) {
+        Stays::Silently => {}
+        Stays::Told(why) => outcome.warning = Some(why),
+        Stays::No => match find_and_convert(looker, case, asked) {
+            Ok(conversion) => outcome.conversion = conversion,
+            Err(refusals) => outcome.refusals = refusals,
+        },
+    }
+    outcome
+}
+
+fn find_and_convert(
+    looker: &Looker,
+    case: &Case<'_>,
+    asked: bool,
+) -> Result<Option<Conversion>, Vec<String>> {
     match windows::find(looker, case)? {
         Some(system) => convert(case, &system).map(Some),
         None if asked => Err(vec![

@@ -51,8 +51,8 @@ const BOTH: &str = "Never run the original and this one at once: one name, one i
 /// The machine that a restore is for, as far as it is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Here {
-    /// Whether the firmware starts systems as on the captured machine; how that was.
-    firmware: Option<(bool, Firmware)>,
+    /// What started the captured machine, and this one.
+    firmware: Option<(Firmware, Firmware)>,
     other_machine: bool,
     has_tpm: Option<bool>,
 }
@@ -76,13 +76,6 @@ impl Firmware {
         match self {
             Self::Uefi => "UEFI",
             Self::Bios => "BIOS",
-        }
-    }
-
-    const fn other(self) -> Self {
-        match self {
-            Self::Uefi => Self::Bios,
-            Self::Bios => Self::Uefi,
         }
     }
 }
@@ -109,10 +102,9 @@ impl Here {
         };
         let other = |before: &Option<String>, now: &Option<String>| matches!((before, now), (Some(before), Some(now)) if before != now);
         let serial = other(&captured.uuid, &now.uuid) || other(&captured.serial, &now.serial);
-        let firmware = Firmware::of(captured).zip(Firmware::of(&now));
         let tpms = std::fs::read_dir(root.join("sys/class/tpm"));
         Self {
-            firmware: firmware.map(|(before, now)| (before == now, before)),
+            firmware: Firmware::of(captured).zip(Firmware::of(&now)),
             other_machine: serial || of(captured) != of(&now) && of(captured) != [None, None],
             has_tpm: Some(tpms.is_ok_and(|mut all| all.next().is_some())),
         }
@@ -165,11 +157,6 @@ fn same_machine(compared: Option<&Compared>) -> Answer {
     }
 }
 
-/// What started this machine, when the captured one was started the `same` way or not.
-const fn now(same: bool, was: Firmware) -> Firmware {
-    if same { was } else { was.other() }
-}
-
 fn will_boot(plan: &Plan, adapted: bool) -> Answer {
     let adaptation = &plan.adaptation;
     let mut lines = Vec::new();
@@ -185,7 +172,7 @@ fn will_boot(plan: &Plan, adapted: bool) -> Answer {
         lines.push("nothing was adapted; it boots on hardware like that it comes from.".to_owned());
     }
     match plan.here.firmware {
-        Some((same, was)) if plan.conversion.is_some() && now(same, was) == Firmware::Bios => {
+        Some((_, Firmware::Bios)) if plan.conversion.is_some() => {
             verdict = Verdict::No;
             lines.push(
                 "Firmware: the disk was converted for UEFI, this machine started by BIOS: set it \
@@ -196,10 +183,12 @@ fn will_boot(plan: &Plan, adapted: bool) -> Answer {
         _ if plan.conversion.is_some() => {
             lines.push("Firmware: the disk was converted, UEFI starts it now.".to_owned());
         }
-        Some((true, was)) => lines.push(format!("Firmware: {}, as before.", was.name())),
-        Some((false, was)) => {
+        Some((was, now)) if was == now => {
+            lines.push(format!("Firmware: {}, as before.", was.name()));
+        }
+        Some((was, now)) => {
             verdict = Verdict::No;
-            let (was, now) = (was.name(), was.other().name());
+            let (was, now) = (was.name(), now.name());
             lines.push(format!(
                 "Firmware: it started by {was}, this machine by {now}: set it to {was}."
             ));

@@ -8,21 +8,13 @@ use disk::{ReadAt, Table};
 use image::{DiskImage, Image};
 
 use super::options::{Adapt, Options};
-use super::plan::{Fitted, Watched};
+use super::plan::Fitted;
 use super::refusal::PlanError;
 use super::summary::{PartitionLine, Summary};
+use super::watched::Watched;
 use super::withheld::{Withheld, withhold};
-use crate::firmware::{self, Case, Conversion, Stays};
+use crate::firmware::{self, Case, Conversion, Outcome};
 use crate::identity::Looker;
-
-/// A conversion, or why there is none although one is wanted.
-#[derive(Debug, Default)]
-pub(super) struct Planned {
-    pub(super) conversion: Option<Conversion>,
-    pub(super) refusals: Vec<String>,
-    /// Why it stays as it was, where that may surprise.
-    pub(super) warning: Option<String>,
-}
 
 /// Plans the conversion of `disk`, and what it changes in `fitted`.
 pub(super) fn plan(
@@ -32,10 +24,10 @@ pub(super) fn plan(
     target_size: u64,
     fitted: &mut Fitted,
     options: &Options,
-) -> Result<Planned, PlanError> {
+) -> Result<Outcome, PlanError> {
     if options.adapt == Adapt::No {
         // What systems call partitions is changed where they are adapted.
-        return Ok(Planned::default());
+        return Ok(Outcome::default());
     }
     let shared: Arc<dyn ReadAt> = source.clone();
     let case = Case {
@@ -45,33 +37,15 @@ pub(super) fn plan(
         table: &fitted.table,
         target_size,
     };
-    let warning = match firmware::stays(&case, options.firmware) {
-        Stays::Told(why) => Some(why),
-        Stays::No | Stays::Silently => None,
-    };
-    let found = firmware::plan(&Looker::default(), &case, options.firmware);
+    let outcome = firmware::plan(&Looker::default(), &case, options.firmware);
     source.check()?;
-    let conversion = match found {
-        Err(refusals) => {
-            return Ok(Planned {
-                conversion: None,
-                refusals,
-                warning,
-            });
-        }
-        Ok(conversion) => conversion,
-    };
-    if let Some(conversion) = &conversion {
+    if let Some(conversion) = &outcome.conversion {
         let withheld = withhold_with(&*shared, &fitted.table, conversion);
         fitted.withheld = withheld.map_err(PlanError::reading)?;
         let changes = &conversion.converted.layout.changes;
         fitted.changes.clone_from(changes);
     }
-    Ok(Planned {
-        conversion,
-        refusals: Vec::new(),
-        warning,
-    })
+    Ok(outcome)
 }
 
 /// What is withheld of the image `source`, whose table is `table`, where it is

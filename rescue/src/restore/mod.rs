@@ -26,11 +26,13 @@ mod preflight;
 mod refusal;
 mod report;
 mod summary;
+mod systems;
 mod target;
 #[cfg(test)]
 mod tests;
 mod units;
 mod verify;
+mod watched;
 mod withheld;
 
 use std::sync::Arc;

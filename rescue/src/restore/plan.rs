@@ -2,27 +2,27 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use disk::{Extent, LayoutRefusal, ReadAt, SectorSize, Table, TableError};
-use image::{DiskImage, DiskReader, Image, Repository};
+use disk::{LayoutRefusal, ReadAt, SectorSize, Table, TableError};
+use image::{DiskImage, Image, Repository};
 
 use super::answers::Here;
 use super::carries::{Carried, already_carries};
-use super::convert::{self, Planned};
 use super::engine::CHECKPOINT_EVERY;
 use super::journal::{self, Journal};
-use super::options::{Adapt, Options, Resume};
+use super::options::{Options, Resume};
 use super::preflight;
 use super::refusal::{PickError, PlanError, Reason, Refusal};
 use super::summary::Summary;
+use super::systems;
 use super::units::Units;
-use super::withheld::{Withheld, is_free, withhold};
-use crate::adapt::{self, Adaptation, Patch};
-use crate::boot_entries::{self, BootEntries, Told};
+use super::watched::Watched;
+use super::withheld::{Withheld, withhold};
+use crate::adapt::Adaptation;
 use crate::firmware::Conversion;
-use crate::identity::{Expected, Looker};
+use crate::identity::Expected;
 use crate::inventory::{Disk, DiskKind, NodeId, Use, contents};
 
 /// A restore that can be begun. Prints as what it will do, in plain words;
@@ -84,16 +84,7 @@ pub fn plan(
     };
     let needs = preflight::check(repository, disk)?;
     let source = Arc::new(Watched::new(repository, disk)?);
-    let converted = convert::plan(&source, image, disk, target.size, &mut fitted, options)?;
-    let adaptation = adapt(&source, image, disk, &fitted.withheld, converted, options)?;
-    let (conversion, adaptation) = adaptation;
-    if !adaptation.refusals.is_empty() {
-        let why = |why: &String| Reason::WillNotStart { why: why.clone() };
-        return Err(PlanError::Refused(Refusal {
-            target: target.path.display().to_string(),
-            reasons: adaptation.refusals.iter().map(why).collect(),
-        }));
-    }
+    let systems = systems::plan(&source, image, disk, target, &mut fitted, options)?;
     let unreadable = |source| PlanError::Target {
         target: target.path.display().to_string(),
         source,
@@ -102,14 +93,8 @@ pub fn plan(
     let node = device.node().map_err(unreadable)?;
     let found = contents(&device, disk.sector_size);
     let units = Units::new(&disk.regions);
-    let digest = digest(
-        repository,
-        image,
-        disk,
-        target.size,
-        &adaptation,
-        conversion.as_ref(),
-    );
+    let (adaptation, conversion) = (&systems.adaptation, systems.conversion.as_ref());
+    let digest = digest(repository, image, disk, target.size, adaptation, conversion);
     let journal = Journal::find(&device).map_err(unreadable)?;
     let (resume, other) = sort_journal(journal, digest, &units, options.resume);
     let carries = already_carries(repository, disk, target)? == Carried::Yes;
@@ -117,25 +102,9 @@ pub fn plan(
     summary.changes = fitted.changes;
     summary.warnings.extend(fitted.warning);
     summary.warnings.extend(image.doubts());
-    summary.warnings.extend(adaptation.warnings.iter().cloned());
-    summary.adapt.clone_from(&adaptation.lines);
-    summary.adapt_edits.clone_from(&adaptation.edits);
-    let families = families(image, disk);
-    if conversion.is_some() && matches!(options.boot_entries, BootEntries::In(_)) {
-        let text = "The firmware gets a boot entry \"Windows Boot Manager\" for the new EFI system \
-                    partition, first in its order.";
-        summary.adapt.push(text.to_owned());
-    }
-    if conversion.is_none() {
-        // (What the firmware starts of a converted disk is told when it is there.)
-        summary.boot = boot_entries(repository, disk, &families, options)?;
-    }
-    summary.warnings.append(&mut summary.boot.warnings);
+    summary.describe_systems(&systems);
     summary.fetch_bytes = needs.stored_bytes;
     let here = Here::of(options, &image.manifest.machine);
-    if let Some(conversion) = &conversion {
-        summary.describe_conversion(conversion);
-    }
     summary.describe_target(&found, carries);
     summary.describe_journal(resume.as_ref(), other.as_ref());
     Ok(Plan {
@@ -149,148 +118,13 @@ pub fn plan(
         digest,
         resume,
         checkpoint_every: CHECKPOINT_EVERY,
-        adaptation,
+        adaptation: systems.adaptation,
         here,
-        conversion,
+        conversion: systems.conversion,
         identity: Expected::of(&image.manifest, disk.index),
-        families,
+        families: systems.families,
         summary,
     })
-}
-
-/// What the systems on the image's disk need; their refusals are warnings when
-/// the operator goes on in spite of them. With what `converted` says.
-fn adapt(
-    source: &Arc<Watched>,
-    image: &Image,
-    disk: &DiskImage,
-    withheld: &Withheld,
-    converted: Planned,
-    options: &Options,
-) -> Result<(Option<Conversion>, Adaptation), PlanError> {
-    let Planned {
-        conversion,
-        refusals,
-        warning,
-    } = converted;
-    let Adapt::To {
-        hardware,
-        force,
-        drivers,
-    } = &options.adapt
-    else {
-        return Ok((conversion, Adaptation::default()));
-    };
-    let stays = warning;
-    let shared: Arc<dyn ReadAt> = source.clone();
-    let (looker, manifest) = (Looker::default(), &image.manifest);
-    let mut adaptation = adapt::plan(
-        &looker,
-        &shared,
-        manifest,
-        disk,
-        hardware,
-        drivers.as_ref(),
-        conversion.as_ref().map(|conversion| &conversion.names),
-    );
-    source.check()?;
-    let extent = |patch: &Patch| Extent {
-        start: patch.at,
-        len: patch.after.len() as u64,
-    };
-    let mut patches = adaptation.patches.iter();
-    if !patches.all(|patch| is_free(&withheld.extents, extent(patch))) {
-        let why = "What has to change in its systems for this hardware lies in the first MiB of \
-                   the disk, or in its last, which are written at the very end: nothing of it is \
-                   changed";
-        adaptation = Adaptation {
-            warnings: adaptation.warnings,
-            refusals: vec![why.to_owned()],
-            untouched: true,
-            ..Adaptation::default()
-        };
-    }
-    adaptation.warnings.splice(0..0, stays);
-    if conversion.is_some() && adaptation.untouched {
-        // Its letters would name partitions that are not there: nobody could log in.
-        let why = "It would be converted for UEFI, but its Windows could not be told of that: \
-                   --firmware keep restores the disk as it was";
-        adaptation.refusals.push(why.to_owned());
-        return Ok((conversion, adaptation));
-    }
-    adaptation.refusals.splice(0..0, refusals);
-    if *force {
-        adaptation.forced.clone_from(&adaptation.refusals);
-        adaptation.warnings.append(&mut adaptation.refusals);
-    }
-    if let Some(conversion) = &conversion {
-        adaptation.lines.splice(0..0, conversion.lines.clone());
-        adaptation.edits.extend_from_slice(&conversion.edits);
-        adaptation.warnings.extend_from_slice(&conversion.warnings);
-    }
-    Ok((conversion, adaptation))
-}
-
-fn families(image: &Image, disk: &DiskImage) -> Vec<String> {
-    let systems = image.manifest.systems.iter();
-    let here = systems.filter(|system| system.disk == disk.index);
-    here.map(|system| system.family.clone()).collect()
-}
-
-/// What the firmware will be told of the disk.
-fn boot_entries(
-    repository: &Repository,
-    disk: &DiskImage,
-    families: &[String],
-    options: &Options,
-) -> Result<Told, PlanError> {
-    if options.boot_entries == BootEntries::No {
-        return Ok(Told::default());
-    }
-    let source = Arc::new(Watched::new(repository, disk)?);
-    let shared: Arc<dyn ReadAt> = source.clone();
-    let told = boot_entries::plan(&options.boot_entries, &shared, disk.sector_size, families);
-    source.check()?;
-    Ok(told)
-}
-
-/// The image's disk, whose first failure is kept: those who look at it from another
-/// process hear of it as text only.
-pub(super) struct Watched {
-    inner: DiskReader,
-    failed: Mutex<Option<std::io::Error>>,
-}
-
-impl Watched {
-    fn new(repository: &Repository, disk: &DiskImage) -> Result<Self, PlanError> {
-        Ok(Self {
-            inner: repository.read_at(disk)?,
-            failed: Mutex::new(None),
-        })
-    }
-
-    /// An image that cannot be read says nothing of the hardware.
-    pub(super) fn check(&self) -> Result<(), PlanError> {
-        let failed = self.failed.lock();
-        let failed = failed.unwrap_or_else(PoisonError::into_inner).take();
-        failed.map_or(Ok(()), |error| Err(PlanError::reading(error)))
-    }
-}
-
-impl ReadAt for Watched {
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> std::io::Result<()> {
-        self.inner.read_exact_at(buf, offset).map_err(|error| {
-            let told = std::io::Error::other(error.to_string());
-            let failed = self.failed.lock();
-            let mut failed = failed.unwrap_or_else(PoisonError::into_inner);
-            failed.get_or_insert(error);
-            told
-        })
-    }
-
-    fn size(&self) -> u64 {
-        self.inner.size()
-    }
 }
 
 /// The disk of `image` that is meant: number `wanted`, or the only one.
