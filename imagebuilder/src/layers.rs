@@ -140,7 +140,27 @@ pub(crate) fn tools(parts: &Parts, mtime: u32, level: u8) -> Result<Option<Layer
         0o644,
         parts.packages.clone(),
     )?;
+    grub_for_bios(&mut tree, &parts.grub_pc)?;
     mounted("tools", "tools.cpio", &tree, mtime, level).map(Some)
+}
+
+/// What a restore makes a core of for a Linux that has no GRUB for a BIOS: of the folder
+/// `grub_pc`, what the usual menus need.
+fn grub_for_bios(tree: &mut Tree, grub_pc: &Path) -> Result<()> {
+    let read = |name: &str| {
+        let path = grub_pc.join(name);
+        fs::read(&path).with_context(|| format!("reading {}", path.display()))
+    };
+    let text = |name| anyhow::Ok(String::from_utf8_lossy(&read(name)?).into_owned());
+    let (moddep, commands) = (text("moddep.lst")?, text("command.lst")?);
+    let has = |name: &str| grub_pc.join(format!("{name}.mod")).is_file();
+    let choice = grub::Choice::new(&grub::Menu::default(), &moddep, &commands, &has);
+    let modules = choice.modules.iter().map(|name| format!("{name}.mod"));
+    let base = grub::Set::BASE.into_iter().map(str::to_owned);
+    for name in base.chain(modules) {
+        tree.file(&format!("usr/lib/grub/i386-pc/{name}"), 0o644, read(&name)?)?;
+    }
+    Ok(())
 }
 
 /// The firmware that `drivers` may ask for, as far as `folders` have it.

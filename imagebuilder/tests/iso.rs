@@ -190,6 +190,35 @@ fn medium() -> Medium {
     Medium { index, base, files }
 }
 
+/// What a restore puts onto the disk of a Linux that has no GRUB for a BIOS.
+#[test]
+fn the_tools_have_a_grub_for_a_bios_that_is_whole() {
+    let dir = TempDir::new().unwrap();
+    let (iso, _) = build(dir.path(), "a.iso", &[]);
+    let tools = files_of(&extract(dir.path(), &iso, "/boot/tools.cpio"));
+    let packed = dir.path().join("tools.squashfs");
+    fs::write(&packed, &tools["layers/tools.squashfs"]).unwrap();
+    let root = dir.path().join("tools");
+    let mut command = Command::new("unsquashfs");
+    command.args(["-quiet", "-no-progress", "-dest"]);
+    let output = command.args([&root, &packed]).output();
+    let output = output.expect("unsquashfs is missing: apt-get install squashfs-tools");
+    assert!(output.status.success(), "{output:?}");
+    let folder = root.join("usr/lib/grub/i386-pc");
+    let mut set = grub::Set::default();
+    for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+        let name = entry.file_name().into_string().unwrap();
+        set.add(&name, fs::read(entry.path()).unwrap());
+    }
+    let moddep = set.text("moddep.lst").unwrap();
+    let modules = grub::closure(&moddep, grub::USUAL);
+    let core = grub::Core::new(&set, &modules, "/boot/grub", "").unwrap();
+    assert!(grub::boot_sector(&set, &[0; grub::SECTOR], 34).is_ok());
+    let bytes: u64 = set.files().map(|(_, bytes)| bytes.len() as u64).sum();
+    assert!(bytes < 700 << 10, "{bytes}");
+    assert!(core.len() < 300 << 10);
+}
+
 fn files_of(layer: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let entries = read_archives(layer).unwrap().into_iter();
     let entries = entries.filter(|e| e.kind == EntryKind::File);

@@ -199,6 +199,18 @@ impl Line {
                 self.controller("megasas", "megasas");
                 "scsi-hd,bus=megasas.0".to_owned()
             }
+            Bus::MptSas => {
+                self.controller("mptsas", "mptsas1068");
+                "scsi-hd,bus=mptsas.0".to_owned()
+            }
+            Bus::Lsi => {
+                self.controller("lsi", "lsi53c895a");
+                "scsi-hd,bus=lsi.0".to_owned()
+            }
+            Bus::Pvscsi => {
+                self.controller("pvscsi", "pvscsi");
+                "scsi-hd,bus=pvscsi.0".to_owned()
+            }
             Bus::Usb => {
                 self.controller("xhci", "qemu-xhci");
                 "usb-storage,bus=xhci.0,removable=on".to_owned()
@@ -227,7 +239,7 @@ impl Line {
                 self.controller("uas", "usb-uas,bus=xhci.0");
                 "scsi-cd,bus=uas.0".to_owned()
             }
-            Bus::Nvme | Bus::VirtioBlk | Bus::Megasas => {
+            Bus::Nvme | Bus::VirtioBlk | Bus::Megasas | Bus::MptSas | Bus::Lsi | Bus::Pvscsi => {
                 let reason = format!("a CD drive cannot hang on {bus:?}");
                 return Err(Error::Impossible(reason));
             }
@@ -271,11 +283,18 @@ impl Line {
         };
         let model = match nic.model {
             NicModel::E1000 => "e1000",
+            NicModel::E1000e => "e1000e",
+            NicModel::Vmxnet3 => "vmxnet3",
+            NicModel::Rtl8139 => "rtl8139",
+            NicModel::Tulip => "tulip",
             NicModel::I82551 => "i82551",
             NicModel::Virtio => "virtio-net-pci",
         };
         self.add("-netdev", backend);
         let mut device = format!("{model},netdev={id}");
+        if let Some(mac) = &nic.mac {
+            device.push_str(&format!(",mac={mac}"));
+        }
         if nic.boots {
             device.push_str(&format!(",bootindex={}", self.next_boot));
             self.next_boot += 1;
@@ -298,7 +317,18 @@ fn user_network(nic: &Nic, id: &str) -> String {
         let (host, guest) = (forward.host, forward.guest);
         backend.push_str(&format!(",hostfwd=tcp:127.0.0.1:{host}-:{guest}"));
     }
+    if let Some(served) = &nic.served {
+        let words: Vec<String> = served.command.iter().map(|w| shell_word(w)).collect();
+        let (at, port) = (Nic::SERVED_AT, served.port);
+        let command = escape(&words.join(" "));
+        backend.push_str(&format!(",guestfwd=tcp:{at}:{port}-cmd:{command}"));
+    }
     backend
+}
+
+/// A word as a POSIX shell, and GLib's parser of such lines, takes it.
+fn shell_word(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 fn disk_backend(disk: &Disk) -> Result<String> {

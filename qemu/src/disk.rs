@@ -17,6 +17,12 @@ pub enum Bus {
     VirtioScsi,
     /// A SCSI disk on an LSI MegaRAID SAS. OVMF has no driver for it.
     Megasas,
+    /// A SCSI disk on an LSI SAS 1068 (Fusion-MPT).
+    MptSas,
+    /// A SCSI disk on an LSI 53C895A (parallel SCSI). Debian's OVMF has no driver for it.
+    Lsi,
+    /// A SCSI disk on VMware's paravirtual controller.
+    Pvscsi,
     /// A USB stick on xHCI.
     Usb,
 }

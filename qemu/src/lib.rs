@@ -36,6 +36,7 @@ mod hub;
 mod machine;
 mod qmp;
 mod transcript;
+mod usernet;
 mod vm;
 
 pub use accel::Accel;

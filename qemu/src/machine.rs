@@ -12,16 +12,32 @@ use std::path::PathBuf;
 pub enum NicModel {
     /// Intel 82540EM.
     E1000,
+    /// Intel 82574L.
+    E1000e,
+    /// VMware's paravirtual card.
+    Vmxnet3,
+    /// Realtek RTL8139.
+    Rtl8139,
+    /// DEC 21140, which Hyper-V's first generation of machines has as "legacy" card.
+    Tulip,
     /// Intel 82551, which wants firmware (microcode) of its driver.
     I82551,
     /// virtio-net on PCI.
     Virtio,
 }
 
+/// A port of the guest's network behind which a program of the host answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Served {
+    pub(crate) port: u16,
+    pub(crate) command: Vec<String>,
+}
+
 /// A port of the host's loopback that leads into the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forward {
-    /// TCP port on 127.0.0.1 of the host.
+    /// TCP port on 127.0.0.1 of the host; 0 for one that is free, which
+    /// [`Vm::forwarded`](crate::Vm::forwarded) tells.
     pub host: u16,
     /// TCP port of the guest.
     pub guest: u16,
@@ -34,9 +50,11 @@ pub struct Nic {
     pub(crate) model: NicModel,
     pub(crate) forwards: Vec<Forward>,
     pub(crate) restricted: bool,
+    pub(crate) served: Option<Served>,
     pub(crate) tap: Option<String>,
     pub(crate) wire: Option<u16>,
     pub(crate) boots: bool,
+    pub(crate) mac: Option<String>,
 }
 
 impl Nic {
@@ -47,10 +65,19 @@ impl Nic {
             model,
             forwards: Vec::new(),
             restricted: false,
+            served: None,
             tap: None,
             wire: None,
             boots: false,
+            mac: None,
         }
+    }
+
+    /// With this MAC address, "52:54:00:00:00:01"; otherwise QEMU chooses one.
+    #[must_use]
+    pub fn mac(mut self, address: &str) -> Self {
+        self.mac = Some(address.to_owned());
+        self
     }
 
     /// Plugs it into this tap device instead of a network of QEMU's own; see
@@ -82,6 +109,19 @@ impl Nic {
         self.forwards.push(forward);
         self
     }
+
+    /// Starts this command on the host for each connection that the guest makes to
+    /// TCP port `port` of [`Nic::SERVED_AT`], and joins its standard input and output
+    /// to it. This is there on a [restricted](Nic::restricted) network, too.
+    #[must_use]
+    pub fn serve(mut self, port: u16, command: &[String]) -> Self {
+        let command = command.to_vec();
+        self.served = Some(Served { port, command });
+        self
+    }
+
+    /// The address in the guest's network of what [`Nic::serve`] starts.
+    pub const SERVED_AT: &'static str = "10.0.2.100";
 
     /// The guest reaches neither the host nor anything beyond.
     #[must_use]

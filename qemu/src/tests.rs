@@ -33,6 +33,9 @@ fn every_bus_has_its_device() {
         (Bus::VirtioBlk, "virtio-blk-pci,serial=S1,bootindex=0"),
         (Bus::VirtioScsi, "scsi-hd,bus=scsi.0,serial=S1,bootindex=0"),
         (Bus::Megasas, "scsi-hd,bus=megasas.0,serial=S1,bootindex=0"),
+        (Bus::MptSas, "scsi-hd,bus=mptsas.0,serial=S1,bootindex=0"),
+        (Bus::Lsi, "scsi-hd,bus=lsi.0,serial=S1,bootindex=0"),
+        (Bus::Pvscsi, "scsi-hd,bus=pvscsi.0,serial=S1,bootindex=0"),
         (Bus::Usb, "usb-storage,bus=xhci.0,removable=on,serial=S1"),
     ];
     for (bus, device) in cases {
@@ -103,7 +106,10 @@ fn network_events_and_kernel() {
         host: 2222,
         guest: 22,
     };
-    let nic = Nic::new(NicModel::E1000).forward(forward).restricted();
+    let nic = Nic::new(NicModel::E1000)
+        .mac("52:54:00:00:00:01")
+        .forward(forward)
+        .restricted();
     let line = line(&Machine::new(Firmware::Bios).nic(nic).events().kernel(
         "vmlinuz",
         None,
@@ -112,13 +118,23 @@ fn network_events_and_kernel() {
     .unwrap();
     for part in [
         "user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:2222-:22",
-        "e1000,netdev=net0,romfile=",
+        "e1000,netdev=net0,mac=52:54:00:00:00:01,romfile=",
         "-fw_cfg name=opt/org.rescue/events,string=ttyS1",
         "-kernel vmlinuz -append console=ttyS0",
         "-no-reboot",
     ] {
         assert!(line.contains(part), "{part} not in {line}");
     }
+}
+
+#[test]
+fn what_a_guest_is_served_survives_quoting() {
+    let command = ["/a b/drill", "serve", "/it's, here"].map(str::to_owned);
+    let nic = Nic::new(NicModel::Vmxnet3).restricted().serve(80, &command);
+    let line = line(&Machine::new(Firmware::Bios).nic(nic)).unwrap();
+    let part = "user,id=net0,restrict=on,guestfwd=tcp:10.0.2.100:80-\
+                cmd:'/a b/drill' 'serve' '/it'\\''s,, here' -device vmxnet3,netdev=net0";
+    assert!(line.contains(part), "{line}");
 }
 
 /// Boots a boot sector: serial capture, QMP, screenshot, exit status, in one go.
@@ -141,6 +157,21 @@ fn vm_says_a_line_and_leaves() {
     let picture = dir.path().join("screen.png");
     vm.screenshot(&picture).unwrap();
     assert!(std::fs::read(&picture).unwrap().starts_with(b"\x89PNG"));
+
+    let pixmap = dir.path().join("screen.ppm");
+    vm.pixmap(&pixmap).unwrap();
+    assert!(
+        std::fs::read(&pixmap)
+            .unwrap()
+            .starts_with(b"P6\n720 400\n")
+    );
+    let memory = dir.path().join("memory");
+    vm.memory(0x7c00 + 510, 2, &memory).unwrap();
+    assert_eq!(std::fs::read(&memory).unwrap(), [0x55, 0xaa]);
+    let (heard, at) = vm.listen(0, limit).unwrap();
+    assert!(heard.starts_with("first line\nsecond"), "{heard:?}");
+    assert_eq!(vm.listen(at + 99, Duration::ZERO).unwrap().0, "");
+    assert_eq!(vm.next_event(Duration::ZERO).unwrap(), None);
 
     let refused = vm.qmp("no-such-command", serde_json::Value::Null);
     assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");

@@ -82,6 +82,16 @@ impl Transcript {
         String::from_utf8_lossy(&self.plain).into_owned()
     }
 
+    /// How many bytes of text there are.
+    pub(crate) fn len(&self) -> usize {
+        self.plain.len()
+    }
+
+    /// The text from byte `at` on.
+    pub(crate) fn after(&self, at: usize) -> String {
+        String::from_utf8_lossy(self.plain.get(at..).unwrap_or_default()).into_owned()
+    }
+
     /// The last `lines` lines.
     pub(crate) fn tail(&self, lines: usize) -> String {
         let text = self.text();

@@ -7,6 +7,7 @@ use crate::firmware::Ovmf;
 use crate::hub::{Hub, Port, State};
 use crate::machine::Machine;
 use crate::transcript::Search;
+use crate::usernet;
 use serde_json::{Value, json};
 use std::fmt;
 use std::fs;
@@ -212,18 +213,56 @@ impl Vm {
                 waited_for,
                 console: self.tail(),
             }),
-            Some(Seen::End) => Err(Error::Ended {
-                waited_for,
-                exit: self
-                    .reap()
-                    .map_or_else(|e| e.to_string(), |e| e.to_string()),
-                log: self.tail(),
-            }),
+            Some(Seen::End) => Err(self.over(&waited_for)),
             None => Err(Error::TimedOut {
                 waited_for,
                 limit: self.stretched(limit),
                 console: self.tail(),
             }),
+        }
+    }
+
+    /// Waits at most `patience` (as it is, not stretched) for more on the console
+    /// than `at` bytes of text: what came, empty when nothing did, and up to where
+    /// that is. [`Vm::wait_for`] is not affected, and panics are only text here.
+    ///
+    /// # Errors
+    /// The machine's end, once everything was handed out.
+    pub fn listen(&mut self, at: usize, patience: Duration) -> Result<(String, usize)> {
+        let heard = self.hub.wait(Instant::now() + patience, |state| {
+            let len = state.console.len();
+            let more = (len > at).then(|| Some((state.console.after(at), len)));
+            more.or_else(|| state.ended().then_some(None))
+        });
+        match heard {
+            Some(Some(heard)) => Ok(heard),
+            None => Ok((String::new(), at)),
+            Some(None) => Err(self.over("more on the console")),
+        }
+    }
+
+    /// Waits at most `patience` (as it is, not stretched) for the next event.
+    ///
+    /// # Errors
+    /// The machine's end, once all events were handed out.
+    pub fn next_event(&mut self, patience: Duration) -> Result<Option<Value>> {
+        let heard = self.hub.wait(Instant::now() + patience, |state| {
+            let event = state.events.take(&mut |_| true);
+            event.map(Some).or_else(|| state.ended().then_some(None))
+        });
+        match heard {
+            Some(Some(event)) => Ok(Some(event)),
+            None => Ok(None),
+            Some(None) => Err(self.over("an event")),
+        }
+    }
+
+    fn over(&mut self, waited_for: &str) -> Error {
+        let exit = self.reap();
+        Error::Ended {
+            waited_for: waited_for.to_owned(),
+            exit: exit.map_or_else(|e| e.to_string(), |e| e.to_string()),
+            log: self.tail(),
         }
     }
 
@@ -320,6 +359,51 @@ impl Vm {
     pub fn screenshot(&mut self, file: &Path) -> Result<()> {
         let arguments = json!({ "filename": file, "format": "png" });
         self.qmp("screendump", arguments).map(drop)
+    }
+
+    /// Writes what the screen shows to `file` as a portable pixmap (PPM), which every
+    /// version of QEMU can.
+    ///
+    /// # Errors
+    /// As [`Vm::qmp`].
+    pub fn pixmap(&mut self, file: &Path) -> Result<()> {
+        self.qmp("screendump", json!({ "filename": file }))
+            .map(drop)
+    }
+
+    /// Writes `bytes` of the guest's physical memory from `address` on to `file`.
+    ///
+    /// # Errors
+    /// As [`Vm::qmp`].
+    pub fn memory(&mut self, address: u64, bytes: u64, file: &Path) -> Result<()> {
+        let arguments = json!({ "val": address, "size": bytes, "filename": file });
+        self.qmp("pmemsave", arguments).map(drop)
+    }
+
+    /// The port of the host's loopback that leads to `guest` TCP port of the guest
+    /// (see [`Forward`](crate::Forward)), if there is one.
+    ///
+    /// # Errors
+    /// As [`Vm::qmp`].
+    pub fn forwarded(&mut self, guest: u16) -> Result<Option<u16>> {
+        Ok(usernet::forwarded(&self.usernet()?, guest))
+    }
+
+    /// True while a connection that came through such a port stands: the guest has
+    /// answered it. (That the host's side could be connected to says nothing: QEMU
+    /// itself takes the call, and asks the guest after that.)
+    ///
+    /// # Errors
+    /// As [`Vm::qmp`].
+    pub fn is_answered(&mut self, guest: u16) -> Result<bool> {
+        Ok(usernet::is_answered(&self.usernet()?, guest))
+    }
+
+    /// QEMU's table of the connections of its user network.
+    fn usernet(&mut self) -> Result<String> {
+        let arguments = json!({ "command-line": "info usernet" });
+        let answer = self.qmp("human-monitor-command", arguments)?;
+        Ok(answer.as_str().unwrap_or_default().to_owned())
     }
 
     /// How often the guest's processors have been reset.

@@ -116,6 +116,9 @@ fn of_restore(error: &(dyn std::error::Error + 'static)) -> Option<Code> {
     if let Some(refusal) = error.downcast_ref::<restore::Refusal>() {
         return Some(refusal.code());
     }
+    if let Some(error) = error.downcast_ref::<crate::adapt_disk::AdaptError>() {
+        return Some(error.code());
+    }
     if error.is::<restore::PickError>() {
         return Some(Code::Ambiguous);
     }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod adapt;
+pub mod adapt_disk;
 pub mod boot_entries;
 pub mod capture;
 pub mod cli;
@@ -20,6 +21,7 @@ pub mod restore;
 pub mod trust;
 pub mod ui;
 pub mod unattended;
+pub mod volumes;
 pub mod web;
 
 #[cfg(test)]

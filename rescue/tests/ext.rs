@@ -57,12 +57,7 @@ fn files_on_ext4_are_appended_to_changed_and_made() {
 
     let mut longer = initrd.clone();
     longer.extend([7; 100_000]);
-    let file = |path: &str, bytes: &[u8]| NewFile {
-        path: path.into(),
-        after: 0,
-        bytes: bytes.to_vec(),
-        create_folders: false,
-    };
+    let file = |path: &str, bytes: &[u8]| NewFile::changed(path, bytes.to_vec());
     let files = [
         NewFile {
             after: initrd.len() as u64,

@@ -30,12 +30,7 @@ fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
 }
 
 fn file(path: &str, bytes: impl Into<Vec<u8>>) -> NewFile {
-    NewFile {
-        path: path.into(),
-        after: 0,
-        bytes: bytes.into(),
-        create_folders: false,
-    }
+    NewFile::changed(path, bytes.into())
 }
 
 /// Bytes that do not repeat.

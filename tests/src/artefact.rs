@@ -50,6 +50,15 @@ pub fn all() -> bool {
     env::var_os("RESCUE_ALL").is_some()
 }
 
+/// Whether a test of the slow matrices is not to run; says so.
+#[must_use]
+pub fn is_left_out() -> bool {
+    if !all() {
+        eprintln!("not run: it is for scripts/test --all");
+    }
+    !all()
+}
+
 /// A folder for large files, on the same filesystem as `target`; it goes when
 /// the value does.
 ///

@@ -4,6 +4,7 @@ use crate::rescue_program;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// The exit codes a test may expect; `rescue/src/exit.rs` defines them, and they
@@ -58,6 +59,18 @@ fn command(arguments: &[&OsStr]) -> Result<Command> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     Ok(command)
+}
+
+/// Captures `disk` into `repository`, which is made when it is not there.
+///
+/// # Errors
+/// When that fails.
+pub fn capture(disk: &Path, repository: &Path, more: &[&str]) -> Result<()> {
+    let mut words: Vec<&OsStr> = vec!["capture".as_ref(), disk.as_os_str(), "--to".as_ref()];
+    words.push(repository.as_os_str());
+    words.extend(more.iter().map(OsStr::new));
+    rescue(&words)?.succeeded()?;
+    Ok(())
 }
 
 /// Starts `rescue ARGUMENTS --json` for somebody who will kill it.

@@ -1,7 +1,7 @@
 //! A small disk for tests that need no operating system: quick to make, with a
 //! little of everything.
 
-use crate::Random;
+use crate::{Random, Web};
 use anyhow::{Context, Result, ensure};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -34,16 +34,17 @@ impl Sample {
             repository: folder.join("repository"),
         };
         make_disk(&sample.disk, &folder.join("content"), mib)?;
-        let words: [&OsStr; 6] = [
-            "capture".as_ref(),
-            sample.disk.as_os_str(),
-            "--to".as_ref(),
-            sample.repository.as_os_str(),
-            "--name".as_ref(),
-            "sample".as_ref(),
-        ];
-        crate::rescue::rescue(&words)?.succeeded()?;
+        crate::rescue::capture(&sample.disk, &sample.repository, &["--name", "sample"])?;
         Ok(sample)
+    }
+
+    /// The same, its repository read through `web`.
+    #[must_use]
+    pub fn served_by(&self, web: &Web) -> Self {
+        Self {
+            repository: web.url().into(),
+            ..self.clone()
+        }
     }
 }
 

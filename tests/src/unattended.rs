@@ -20,6 +20,7 @@ pub const TARGET: &str = "RESCUE-TARGET";
 #[derive(Debug)]
 pub struct Unattended {
     folder: PathBuf,
+    bus: Bus,
 }
 
 /// How an unattended restore ended.
@@ -56,7 +57,15 @@ impl Unattended {
         fs::write(volume.join("rescue.toml"), plan).context("writing a plan")?;
         Ok(Self {
             folder: folder.to_owned(),
+            bus: Bus::VirtioBlk,
         })
+    }
+
+    /// The volume hangs on this controller instead of virtio-blk.
+    #[must_use]
+    pub fn volume_on(mut self, bus: Bus) -> Self {
+        self.bus = bus;
+        self
     }
 
     /// A folder that the medium will find as `label:RESCUE/repo`.
@@ -83,7 +92,7 @@ impl Unattended {
     /// When something is missing or QEMU refuses.
     pub fn start(&self, machine: Machine, target: Disk) -> Result<Vm> {
         let volume = Disk::raw(self.volume()?)
-            .bus(Bus::VirtioBlk)
+            .bus(self.bus)
             .serial("RESCUE-VOLUME");
         // UEFI itself leaves GRUB too little of 256 MiB.
         let memory = match machine.firmware() {
@@ -131,6 +140,17 @@ impl Outcome {
         let found = events.find(|event| event["event"] == "fact" && event["name"] == name);
         let found = found.with_context(|| format!("no fact {name}"))?;
         Ok(found["value"].clone())
+    }
+
+    /// The report, of a system that is said to boot on this machine.
+    ///
+    /// # Errors
+    /// With the report when it says anything else.
+    pub fn said_to_boot(&self) -> Result<Value> {
+        let report = self.fact("report")?;
+        let verdict = &report["answers"]["will_boot"]["verdict"];
+        ensure!(*verdict == "yes", "{report}");
+        Ok(report)
     }
 
     /// Passes a success on.

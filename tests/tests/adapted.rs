@@ -10,7 +10,7 @@ use tests::phony::{
     Asked, Captured, Firmware, NVME, check, fact, judge, judge_with, keys, strings,
 };
 use tests::rescue::{code, rescue};
-use tests::{Unattended, Web};
+use tests::{Unattended, Web, is_left_out};
 
 const MEGASAS: &str = "pci:v00001000d0000005Dsv00001028sd00001F49bc01sc04i00";
 /// virtio-scsi's.
@@ -259,10 +259,18 @@ fn vm_a_windows_from_ahci_is_adapted_to_nvme() -> Result<()> {
 
 #[test]
 fn vm_a_windows_gets_the_driver_of_virtio_scsi() -> Result<()> {
+    // Another case of the test above: for `scripts/test --all`.
+    if is_left_out() {
+        return Ok(());
+    }
     in_a_machine(Starts::Uefi, Firmware::Uefi, Bus::VirtioScsi, "vioscsi")
 }
 
 #[test]
 fn vm_a_windows_from_ide_is_adapted_to_megasas() -> Result<()> {
+    // Another case of the test above: for `scripts/test --all`.
+    if is_left_out() {
+        return Ok(());
+    }
     in_a_machine(Starts::Bios, Firmware::Bios, Bus::Megasas, "megasas")
 }

@@ -9,10 +9,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-use tempfile::TempDir;
 use tests::phony::{self, Firmware};
-use tests::rescue::{Run, rescue};
-use tests::{Facts, Patient, Unattended, blank_disk, scratch, tool};
+use tests::rescue::{Run, capture};
+use tests::{Facts, Patient, Unattended, blank_disk, is_left_out, scratch, tool};
 use uuid::Uuid;
 
 const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
@@ -52,35 +51,20 @@ fn option(title: &str, esp: Esp, file: &str) -> Vec<u8> {
 
 /// A captured phony Windows disk, and a folder that looks like efivarfs.
 struct Captured {
-    folder: TempDir,
+    disk: phony::Captured,
     esp: Esp,
-    size: u64,
 }
 
 impl Captured {
     fn new() -> Result<Self> {
-        let folder = scratch()?;
-        let disk = folder.path().join("before.raw");
-        phony::make(&disk, Firmware::Uefi, false)?;
-        let esp = esp_of(&disk)?;
-        let size = fs::metadata(&disk)?.len();
-        fs::create_dir(folder.path().join("efivars"))?;
-        let captured = Self { folder, esp, size };
-        let repository = captured.path("repository");
-        let words: [&OsStr; 6] = [
-            "capture".as_ref(),
-            disk.as_os_str(),
-            "--to".as_ref(),
-            repository.as_os_str(),
-            "--name".as_ref(),
-            "office".as_ref(),
-        ];
-        rescue(&words)?.succeeded()?;
-        Ok(captured)
+        let disk = phony::Captured::new(Firmware::Uefi, false)?;
+        fs::create_dir(disk.folder().join("efivars"))?;
+        let esp = esp_of(&disk.disk)?;
+        Ok(Self { disk, esp })
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.disk.folder().join(name)
     }
 
     /// Sets a variable.
@@ -96,19 +80,8 @@ impl Captured {
     }
 
     fn restore(&self, more: &[&str]) -> Result<Run> {
-        let (target, repository) = (self.path("after.raw"), self.path("repository"));
-        blank_disk(&target, self.size)?;
-        let mut words: Vec<&OsStr> = vec![
-            "restore".as_ref(),
-            "office".as_ref(),
-            "--from".as_ref(),
-            repository.as_os_str(),
-            "--to".as_ref(),
-            target.as_os_str(),
-            "--yes".as_ref(),
-        ];
-        words.extend(more.iter().map(OsStr::new));
-        rescue(&words)
+        let words: Vec<&OsStr> = more.iter().map(OsStr::new).collect();
+        self.disk.restore_with(&self.disk.target()?, &words)
     }
 
     /// The words that name the folder of variables.
@@ -315,15 +288,7 @@ fn captured_patient(folder: &Path) -> Result<(Patient, Unattended, PathBuf)> {
     let patient = Patient::named("uefi")?;
     let plan = Unattended::new(folder, "label:RESCUE/repo")?;
     let repository = plan.repository();
-    let words: [&OsStr; 6] = [
-        "capture".as_ref(),
-        patient.disk.as_os_str(),
-        "--to".as_ref(),
-        repository.as_os_str(),
-        "--name".as_ref(),
-        "patient".as_ref(),
-    ];
-    rescue(&words)?.succeeded()?;
+    capture(&patient.disk, &repository, &["--name", "patient"])?;
     let target = folder.join("target.raw");
     blank_disk(&target, fs::metadata(&patient.disk)?.len())?;
     Ok((patient, plan, target))
@@ -382,8 +347,7 @@ fn vm_uefi_firmware_starts_a_restored_disk_by_the_entry_that_was_made() -> Resul
 #[test]
 fn vm_full_memory_of_the_firmware_is_a_warning() -> Result<()> {
     // Another case of the test above: for `scripts/test --all`.
-    if !tests::all() {
-        eprintln!("not run: it is one of the slow matrix");
+    if is_left_out() {
         return Ok(());
     }
     let folder = scratch()?;

@@ -8,22 +8,13 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use tests::parts::{self, Filesystem, Part};
-use tests::rescue::{code, rescue};
+use tests::rescue::{self, code, rescue};
 use tests::{Facts, Patient, Unattended, Web, blank_disk, same_blocks, scratch, tool};
 
 const MIB: u64 = 1 << 20;
 
 fn capture(disk: &Path, repository: &Path) -> Result<()> {
-    rescue(&[
-        "capture".as_ref(),
-        disk.as_os_str(),
-        "--to".as_ref(),
-        repository.as_os_str(),
-        "--name".as_ref(),
-        "patient".as_ref(),
-    ])?
-    .succeeded()?;
-    Ok(())
+    rescue::capture(disk, repository, &["--name", "patient"])
 }
 
 fn same(repository: &Path, source: &Path, target: &Path, except: &[Range<u64>]) -> Result<()> {

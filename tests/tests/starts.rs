@@ -8,11 +8,10 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use tests::phony::{Asked, Firmware, check, check_start, make_asleep, windows_start};
-use tests::rescue::rescue;
+use tests::phony::{Asked, Firmware, NVME, check, check_start, make_asleep, windows_start};
+use tests::rescue::{capture, rescue};
 use tests::{blank_disk, scratch};
 
-const NVME: &str = "pci:v0000144Dd0000A808sv0000144Dsd0000A801bc01sc08i02";
 const MEGASAS: &str = "pci:v00001000d0000005Dsv00001028sd00001F49bc01sc04i00";
 const RESUME: &str =
     r"delete [\Objects\{9dea862c-5cdd-4e70-acc1-f32b344d4795}\Elements\26000005] of ";
@@ -37,13 +36,7 @@ impl Lab {
     /// Captures the disk `from`, and restores it to `to`; the plan.
     fn brought_back(&self, from: &Path, to: &Path, more: &[&str]) -> Result<Value> {
         let repository = to.with_extension("repository");
-        let words = [
-            "capture".as_ref(),
-            from.as_os_str(),
-            "--to".as_ref(),
-            repository.as_os_str(),
-        ];
-        rescue(&words)?.succeeded()?;
+        capture(from, &repository, &[])?;
         blank_disk(to, fs::metadata(from)?.len())?;
         let mut words: Vec<&OsStr> = vec![
             "restore".as_ref(),

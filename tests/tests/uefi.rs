@@ -2,86 +2,25 @@
 //! disks are phony ones with genuine hives and boot stores, and the checker is none of
 //! our code.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use hive::{FileTime, Hive, ValueType, sz};
 use qemu::{Bus, Disk, Firmware as Starts, Machine, Nic, NicModel};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-use tests::phony::{Asked, Firmware, check, check_uefi, make_with};
-use tests::rescue::{Run, code, rescue};
-use tests::{Unattended, Web, blank_disk, scratch};
+use std::path::Path;
+use tests::phony::{Asked, Captured, Firmware, NVME, check, check_uefi, fact, make_with};
+use tests::rescue::{capture, code};
+use tests::{Unattended, Web, is_left_out};
 
-const NVME: &str = "pci:v0000144Dd0000A808sv0000144Dsd0000A801bc01sc08i02";
 const MIB: u64 = 1 << 20;
 
-/// A captured phony disk.
-struct Captured {
-    folder: TempDir,
-    disk: PathBuf,
-    repository: PathBuf,
-    size: u64,
+fn captured(firmware: Firmware) -> Result<Captured> {
+    captured_with(firmware, |_| Ok(()))
 }
 
-impl Captured {
-    fn new(firmware: Firmware) -> Result<Self> {
-        Self::with(firmware, |_| Ok(()))
-    }
-
-    fn with(firmware: Firmware, change: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
-        let folder = scratch()?;
-        let disk = folder.path().join("before.raw");
-        make_with(&disk, firmware, false, change)?;
-        let repository = folder.path().join("repository");
-        let words: [&OsStr; 6] = [
-            "capture".as_ref(),
-            disk.as_os_str(),
-            "--to".as_ref(),
-            repository.as_os_str(),
-            "--name".as_ref(),
-            "office".as_ref(),
-        ];
-        rescue(&words)?.succeeded()?;
-        let size = fs::metadata(&disk)?.len();
-        Ok(Self {
-            folder,
-            disk,
-            repository,
-            size,
-        })
-    }
-
-    fn target(&self, size: u64) -> Result<PathBuf> {
-        let target = self.folder.path().join("after.raw");
-        blank_disk(&target, size)?;
-        Ok(target)
-    }
-
-    fn restore(&self, target: &Path, more: &[&str]) -> Result<Run> {
-        let list = self.folder.path().join("hardware");
-        fs::write(&list, format!("{NVME}\n"))?;
-        let mut words: Vec<&OsStr> = vec![
-            "restore".as_ref(),
-            "office".as_ref(),
-            "--from".as_ref(),
-            self.repository.as_os_str(),
-            "--to".as_ref(),
-            target.as_os_str(),
-            "--hardware".as_ref(),
-            list.as_os_str(),
-            "--yes".as_ref(),
-        ];
-        words.extend(more.iter().map(OsStr::new));
-        rescue(&words)
-    }
-}
-
-fn fact(lines: &[Value], name: &str) -> Result<Value> {
-    let found = lines.iter().find(|line| line["name"] == name);
-    let found = found.with_context(|| format!("no fact {name}: {lines:?}"))?;
-    Ok(found["value"].clone())
+fn captured_with(firmware: Firmware, change: impl FnOnce(&Path) -> Result<()>) -> Result<Captured> {
+    Captured::of(|disk| make_with(disk, firmware, false, change))
 }
 
 fn text(value: &Value) -> String {
@@ -113,9 +52,9 @@ fn judge(captured: &Captured, after: &Path, plan: &Value) -> Result<()> {
 
 #[test]
 fn host_a_bios_windows_gets_an_esp_behind_its_partition() -> Result<()> {
-    let captured = Captured::new(Firmware::BiosLaptop)?;
-    let target = captured.target(captured.size + 128 * MIB)?;
-    let done = captured.restore(&target, &["--verify", "--firmware", "uefi"])?;
+    let captured = captured(Firmware::BiosLaptop)?;
+    let target = captured.larger_target(128 * MIB)?;
+    let done = captured.restore(&target, NVME, &["--verify", "--firmware", "uefi"])?;
     let done = done.succeeded()?;
     let plan = fact(&done.lines, "plan")?;
     ensure!(plan["firmware"]["to"] == "uefi", "{plan}");
@@ -132,13 +71,13 @@ fn host_a_bios_windows_gets_an_esp_behind_its_partition() -> Result<()> {
     ensure!(adapted.contains("it will be started by UEFI"), "{adapted}");
     ensure!(report["same"].as_array().is_some_and(|all| all.len() == 1));
     // The disk is known for what it is, whatever it was restored from.
-    let again = captured.restore(&target, &["--plan", "--firmware", "uefi"])?;
+    let again = captured.restore(&target, NVME, &["--plan", "--firmware", "uefi"])?;
     let plan = fact(&again.succeeded()?.lines, "plan")?;
     ensure!(plan["already_carries"] == true, "{plan}");
     // Unless asked for (the machine that is described says nothing of its firmware) the
     // disk stays as it was.
-    let kept = captured.target(captured.size + 128 * MIB)?;
-    let done = captured.restore(&kept, &[])?.succeeded()?;
+    let kept = captured.larger_target(128 * MIB)?;
+    let done = captured.restore(&kept, NVME, &[])?.succeeded()?;
     let plan = fact(&done.lines, "plan")?;
     ensure!(plan["firmware"].is_null(), "{plan}");
     let keys = keys(&plan);
@@ -161,10 +100,10 @@ fn host_a_bios_windows_gets_an_esp_behind_its_partition() -> Result<()> {
 
 #[test]
 fn host_the_partition_that_a_bios_started_from_becomes_the_esp() -> Result<()> {
-    let captured = Captured::new(Firmware::BiosSplit)?;
+    let captured = captured(Firmware::BiosSplit)?;
     // There is no room for another.
-    let target = captured.target(captured.size)?;
-    let done = captured.restore(&target, &["--verify", "--firmware", "uefi"])?;
+    let target = captured.target()?;
+    let done = captured.restore(&target, NVME, &["--verify", "--firmware", "uefi"])?;
     let done = done.succeeded()?;
     let plan = fact(&done.lines, "plan")?;
     ensure!(plan["firmware"]["esp"] == 1 && plan["firmware"]["esp_reused"] == true);
@@ -175,13 +114,13 @@ fn host_the_partition_that_a_bios_started_from_becomes_the_esp() -> Result<()> {
 
 /// Refused before anything is written; restored as it was with --force.
 fn refused(captured: &Captured, words: &[&str]) -> Result<()> {
-    let target = captured.target(captured.size)?;
+    let target = captured.target()?;
     captured
-        .restore(&target, &["--firmware", "uefi"])?
+        .restore(&target, NVME, &["--firmware", "uefi"])?
         .failed_with(code::WILL_NOT_START, words)?;
     let blank = fs::read(&target)?.iter().all(|byte| *byte == 0);
     ensure!(blank, "something was written");
-    let forced = captured.restore(&target, &["--firmware", "uefi", "--force"])?;
+    let forced = captured.restore(&target, NVME, &["--firmware", "uefi", "--force"])?;
     let plan = fact(&forced.succeeded()?.lines, "plan")?;
     ensure!(plan["firmware"].is_null(), "{plan}");
     let warnings = text(&plan["warnings"]);
@@ -206,12 +145,12 @@ fn host_a_disk_without_room_for_an_esp_is_refused() -> Result<()> {
         "no room for an EFI system partition: 100.0 MiB",
         "that of Windows",
     ];
-    refused(&Captured::new(Firmware::BiosLaptop)?, &words)
+    refused(&captured(Firmware::BiosLaptop)?, &words)
 }
 
 #[test]
 fn host_a_windows_without_its_files_for_uefi_is_refused() -> Result<()> {
-    let captured = Captured::with(Firmware::BiosSplit, |tree| {
+    let captured = captured_with(Firmware::BiosSplit, |tree| {
         fs::remove_file(tree.join("Windows/Boot/EFI/bootmgfw.efi"))?;
         fs::remove_file(tree.join("Windows/System32/winload.efi"))?;
         Ok(())
@@ -221,7 +160,7 @@ fn host_a_windows_without_its_files_for_uefi_is_refused() -> Result<()> {
 
 #[test]
 fn host_a_32_bit_windows_is_refused() -> Result<()> {
-    let captured = Captured::with(Firmware::BiosSplit, |tree| {
+    let captured = captured_with(Firmware::BiosSplit, |tree| {
         let file = tree.join("Windows/System32/config/SYSTEM");
         let hive = Hive::open(fs::read(&file)?, &[])?.0;
         let mut edit = hive.edit(FileTime::from_unix(1_480_000_000))?;
@@ -235,13 +174,13 @@ fn host_a_32_bit_windows_is_refused() -> Result<()> {
 
 #[test]
 fn host_a_start_partition_with_other_files_is_not_overwritten() -> Result<()> {
-    let captured = Captured::new(Firmware::BiosSplit)?;
+    let captured = captured(Firmware::BiosSplit)?;
     // (It is the smaller one; the tools of these tests put files onto the larger.)
-    let file = captured.folder.path().join("part");
+    let file = captured.folder().join("part");
     let mut bytes = fs::read(&captured.disk)?;
     let place = MIB as usize..41 * MIB as usize;
     fs::write(&file, &bytes[place.clone()])?;
-    let note = captured.folder.path().join("note");
+    let note = captured.folder().join("note");
     fs::write(&note, b"kept by somebody")?;
     let words: [&OsStr; 5] = [
         "ntfscp".as_ref(),
@@ -253,19 +192,11 @@ fn host_a_start_partition_with_other_files_is_not_overwritten() -> Result<()> {
     tests::tool("ntfs-3g", &words)?;
     bytes[place].copy_from_slice(&fs::read(&file)?);
     fs::write(&captured.disk, bytes)?;
-    let words: [&OsStr; 6] = [
-        "capture".as_ref(),
-        captured.disk.as_os_str(),
-        "--to".as_ref(),
-        captured.repository.as_os_str(),
-        "--name".as_ref(),
-        "office".as_ref(),
-    ];
-    rescue(&words)?.succeeded()?;
+    capture(&captured.disk, &captured.repository, &["--name", "office"])?;
     refused(&captured, &["it also holds note.txt", "no room"])?;
     // With room the partition stays.
-    let target = captured.target(captured.size + 128 * MIB)?;
-    let done = captured.restore(&target, &["--firmware", "uefi"])?;
+    let target = captured.larger_target(128 * MIB)?;
+    let done = captured.restore(&target, NVME, &["--firmware", "uefi"])?;
     let plan = fact(&done.succeeded()?.lines, "plan")?;
     ensure!(plan["firmware"]["esp"] == 3, "{plan}");
     judge(&captured, &target, &plan)
@@ -273,9 +204,9 @@ fn host_a_start_partition_with_other_files_is_not_overwritten() -> Result<()> {
 
 #[test]
 fn host_a_gpt_disk_has_nothing_to_convert() -> Result<()> {
-    let captured = Captured::new(Firmware::Uefi)?;
-    let target = captured.target(captured.size)?;
-    let done = captured.restore(&target, &["--firmware", "uefi"])?;
+    let captured = captured(Firmware::Uefi)?;
+    let target = captured.target()?;
+    let done = captured.restore(&target, NVME, &["--firmware", "uefi"])?;
     let plan = fact(&done.succeeded()?.lines, "plan")?;
     ensure!(plan["firmware"].is_null(), "{plan}");
     Ok(())
@@ -288,19 +219,18 @@ fn vm_a_bios_windows_is_converted_by_a_medium_that_uefi_started() -> Result<()> 
     // (Without a machine both are converted above.)
     let count = if tests::all() { 2 } else { 1 };
     for firmware in both.into_iter().take(count) {
-        let captured = Captured::new(firmware)?;
+        let captured = captured(firmware)?;
         let web = Web::serve(&captured.repository)?;
-        let target = captured.target(captured.size + 128 * MIB)?;
+        let target = captured.larger_target(128 * MIB)?;
         let from = web.url_for_guest();
-        let plan = Unattended::new(captured.folder.path(), &from)?;
+        let plan = Unattended::new(captured.folder(), &from)?;
         let disk = Disk::raw(&target).bus(Bus::Nvme).never_boots();
         let machine = Machine::new(Starts::Uefi).nic(Nic::new(NicModel::Virtio));
         let outcome = plan.run(machine, disk)?.succeeded()?;
         let plan = outcome.fact("plan")?;
         ensure!(plan["firmware"]["to"] == "uefi", "{plan}");
         judge(&captured, &target, &plan)?;
-        let boots = outcome.fact("report")?["answers"]["will_boot"].clone();
-        ensure!(boots["verdict"] == "yes", "{boots}");
+        outcome.said_to_boot()?;
     }
     Ok(())
 }
@@ -309,14 +239,13 @@ fn vm_a_bios_windows_is_converted_by_a_medium_that_uefi_started() -> Result<()> 
 #[test]
 fn vm_a_bios_windows_stays_one_on_a_bios_machine() -> Result<()> {
     // Another case of the test above: for `scripts/test --all`.
-    if !tests::all() {
-        eprintln!("not run: it is one of the slow matrix");
+    if is_left_out() {
         return Ok(());
     }
-    let captured = Captured::new(Firmware::BiosSplit)?;
+    let captured = captured(Firmware::BiosSplit)?;
     let web = Web::serve(&captured.repository)?;
-    let target = captured.target(captured.size)?;
-    let plan = Unattended::new(captured.folder.path(), &web.url_for_guest())?;
+    let target = captured.target()?;
+    let plan = Unattended::new(captured.folder(), &web.url_for_guest())?;
     let disk = Disk::raw(&target).bus(Bus::Nvme).never_boots();
     let machine = Machine::new(Starts::Bios).nic(Nic::new(NicModel::Virtio));
     let outcome = plan.run(machine, disk)?.succeeded()?;

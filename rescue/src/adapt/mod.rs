@@ -5,6 +5,7 @@
 //! for the target, applied when all data is there and checked. The process that
 //! looks for systems ([`Looker`]) computes it.
 
+pub(crate) mod bitlocker;
 mod bring;
 mod drivers;
 pub mod fat;
@@ -14,29 +15,31 @@ mod linux;
 mod patch;
 mod stage;
 mod starts;
+mod system;
 pub(crate) mod uefi;
 pub mod volume;
 mod windows;
 
 use std::sync::Arc;
 
-use disk::{ReadAt, Window, WriteAt};
-use fsmap::FsKind;
+use disk::{ReadAt, Window};
 use image::{DiskImage, Manifest, System};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::linux::Volumes;
 pub use drivers::Drivers;
 pub(crate) use drivers::{Copy, Listing};
-pub(crate) use linux::Partitions;
+pub(crate) use patch::base64;
 pub use patch::{Patch, patches};
 pub(crate) use starts::{Around, plan_volume as plan_starts};
-use volume::{NewFile, Overlay};
+use volume::{CHANGES_MOST, NewFile, Overlay};
 
 use crate::files::Files;
 use crate::firmware::NewNames;
 use crate::identity::look::Kind;
 use crate::identity::{self, Known, Looker, Place};
 use crate::inventory::Hardware;
+use crate::volumes::Passphrases;
 
 /// What changes on a disk, and what is to be said of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,11 +58,17 @@ pub struct Adaptation {
     pub forced: Vec<String>,
     /// With what each system starts from this machine's disk, in few words.
     pub boots: Vec<String>,
+    /// Why a system has no kernel that could be started.
+    #[serde(default)]
+    pub(crate) kernels_gone: Vec<String>,
     /// Warnings in few words.
     pub(crate) known: Vec<Known>,
     /// The bytes, by their place on the disk.
     pub patches: Vec<Patch>,
-    /// Whether a Windows gets nothing of what it needs.
+    /// Whether there may be a Linux that does not get what it needs.
+    #[serde(default)]
+    pub(crate) unadapted: bool,
+    /// Whether a system gets nothing of what it needs.
     #[serde(default)]
     pub(crate) untouched: bool,
     /// Files that come from the folder of drivers.
@@ -80,6 +89,7 @@ impl Adaptation {
             &mut self.refusals,
             &mut self.forced,
             &mut self.boots,
+            &mut self.kernels_gone,
         ] {
             texts.truncate(MANY);
             texts.iter_mut().for_each(|text| *text = plain(text));
@@ -109,7 +119,7 @@ impl Adaptation {
     }
 
     /// Takes what `other` says of the system `title` on the part `place` of the disk.
-    fn add(&mut self, title: &str, place: Place, other: Self) {
+    fn add(&mut self, title: &str, place: &Place, other: Self) {
         if let Some(why) = other.misplaced(place.len) {
             self.refusals.push(format!("{title}: {why}"));
             return;
@@ -121,6 +131,9 @@ impl Adaptation {
         self.refusals.extend(other.refusals.into_iter().map(titled));
         self.lacks_driver |= other.lacks_driver;
         self.boots.extend(other.boots);
+        let gone = other.kernels_gone.into_iter();
+        self.kernels_gone
+            .extend(gone.map(|why| format!("{title}: {why}")));
         self.known
             .extend(other.known.into_iter().map(|known| known.titled(title)));
         let patches = other.patches.into_iter();
@@ -146,6 +159,15 @@ impl Adaptation {
     }
 }
 
+/// What the operator brings beside the image.
+#[derive(Debug, Clone, Copy)]
+pub struct Brought<'b> {
+    /// Drivers for Windows.
+    pub drivers: Option<&'b Drivers>,
+    /// For what is encrypted.
+    pub passphrases: &'b Passphrases,
+}
+
 /// What the systems on `source`, the disk `disk` of the image of `manifest`, need on
 /// this hardware, and where partitions have new names.
 #[must_use]
@@ -155,14 +177,12 @@ pub(crate) fn plan(
     manifest: &Manifest,
     disk: &DiskImage,
     hardware: &Hardware,
-    drivers: Option<&Drivers>,
+    brought: Brought<'_>,
     names: Option<&NewNames>,
 ) -> Adaptation {
+    let drivers = brought.drivers;
     let mut all = Adaptation::default();
-    for text in locked(disk) {
-        let short = "A volume is locked by BitLocker: have its recovery key at hand.";
-        all.warn(&text, short);
-    }
+    bitlocker::tell(source, disk, &mut all);
     let search = looker.search();
     let starts = starts::Starts {
         search: &search,
@@ -170,40 +190,28 @@ pub(crate) fn plan(
         manifest,
         disk,
     };
-    for place in Place::of(disk) {
+    let places = Place::of(disk);
+    for place in places.iter().filter(|place| place.kind == Kind::Ntfs) {
         let Some(window) = Window::new(Arc::clone(source), place.start, place.len) else {
             continue;
         };
-        if place.kind == Kind::Ext && place.start < starts::HEAD {
-            // Writing a file changes its superblock.
-            all.warnings.push(format!(
-                "Partition {} begins in the first MiB of the disk, which is written at the very \
-                 end: a Linux on it is not adapted to this hardware.",
-                place.partition
-            ));
-            continue;
-        }
         let system = system(manifest, disk.index, place.partition);
         let title = title(system, place.partition);
-        let partitions = linux::partitions(disk, place.partition);
         let needs = |listing: Option<&Listing>| {
-            let found =
-                search.adaptation(&window, place.kind, hardware, listing, &partitions, names);
+            let found = search.adaptation(&window, hardware, listing, names);
             let found = found.map(|mut found| {
-                if place.kind == Kind::Ntfs {
-                    let windows = found != Adaptation::default();
-                    let misfit = fits::disk(disk, hardware).filter(|_| windows);
-                    found.refusals.extend(misfit);
-                }
+                let windows = found != Adaptation::default();
+                let misfit = fits::disk(disk, hardware).filter(|_| windows);
+                found.refusals.extend(misfit);
                 found
             });
             found.map(|found| {
                 let volume: Arc<dyn ReadAt> = Arc::new(window.clone());
                 let found = with_files(volume.clone(), drivers, found)?;
-                match place.kind {
-                    // (A boot store of its own is made where the disk is converted.)
-                    Kind::Ntfs if names.is_none() => starts.on_ntfs(&place, volume, found),
-                    _ => Ok(found),
+                // (A boot store of its own is made where the disk is converted.)
+                match names {
+                    None => starts.on_ntfs(place, volume, found),
+                    Some(_) => Ok(found),
                 }
             })
         };
@@ -221,17 +229,21 @@ pub(crate) fn plan(
             }
             Ok(Err(why)) => {
                 let text = format!("{title}: it cannot be adapted to this hardware: {why}");
-                // A Linux may well start as it is.
-                match place.kind {
-                    Kind::Ext => all.warnings.push(text),
-                    _ => {
-                        all.refusals.push(text);
-                        all.untouched = true;
-                    }
-                }
+                all.refusals.push(text);
+                all.untouched = true;
             }
         }
     }
+    let linux = system::Systems {
+        search: &search,
+        source,
+        manifest,
+        disk,
+        hardware,
+        passphrases: brought.passphrases,
+        names,
+    };
+    linux.plan(&places, &mut all);
     if names.is_none() {
         starts.on_fat(&mut all);
     }
@@ -288,31 +300,10 @@ fn with_files(
 
 /// The volume as the patches make it.
 fn over(volume: Arc<dyn ReadAt>, patches: &[Patch]) -> Result<Arc<dyn ReadAt>, String> {
-    /// Bytes of what is changed on the volume at most.
-    const MOST: usize = 512 << 20;
-    let changed = Overlay::new(volume, MOST);
-    for patch in patches {
-        let written = changed.write_all_at(&patch.after, patch.at);
-        written.map_err(|e| format!("changing the volume: {e}"))?;
-    }
+    let changed = Overlay::new(volume, CHANGES_MOST);
+    let made = changed.apply(patches);
+    made.map_err(|e| format!("changing the volume: {e}"))?;
     Ok(Arc::new(changed))
-}
-
-/// What is to be said of parts of the disk that nobody can look into.
-fn locked(disk: &DiskImage) -> Vec<String> {
-    let regions = disk.regions.iter();
-    let locked = regions.filter(|r| {
-        r.fs.as_ref()
-            .is_some_and(|fs| fs.kind == FsKind::Bitlocker.name())
-    });
-    let text = |region: &image::Region| {
-        format!(
-            "{}: encrypted with BitLocker, so a Windows in it is not adapted to this hardware, and \
-             its TPM does not open it here: have the recovery key at hand",
-            region.title()
-        )
-    };
-    locked.map(text).collect()
 }
 
 /// The system that the image says is there.
@@ -339,13 +330,15 @@ pub(crate) fn plan_ntfs(
     windows::plan(volume, hardware, drivers, names).map_err(|e| e.to_string())
 }
 
-/// What the Linux among `files` needs, whose disk has these `partitions`.
+/// What the Linux among `files` needs, whose disk has these `volumes`; nothing comes to
+/// the initramfs that are `full`.
 pub(crate) fn plan_linux(
     files: &dyn Files,
     hardware: &Hardware,
-    partitions: &Partitions,
+    volumes: &Volumes,
+    full: &[String],
 ) -> Result<Adaptation, String> {
-    linux::plan(files, hardware, partitions).map_err(|e| e.to_string())
+    self::linux::plan(files, hardware, volumes, full).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
@@ -371,7 +364,7 @@ mod tests {
         let disk = Machine::host().disk_at(&path, SectorSize::B512).unwrap();
         let disks = [capture::plan(disk, &Silent).unwrap()];
         let label = capture::Label::now(Some("x".to_owned())).unwrap();
-        capture::run(&repository, &disks, label, &Silent).unwrap();
+        capture::run(&repository, &disks, label, &Default::default(), &Silent).unwrap();
         let mut image = repository.image("latest").unwrap();
         let mut disk = restore::pick_disk(&image, None).unwrap().clone();
         let fs = disk.regions[0].fs.as_mut().unwrap();
@@ -395,7 +388,10 @@ mod tests {
             &image.manifest,
             &disk,
             &hardware,
-            None,
+            Brought {
+                drivers: None,
+                passphrases: &Passphrases::default(),
+            },
             None,
         )
     }

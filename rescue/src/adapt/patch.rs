@@ -16,21 +16,16 @@ pub struct Patch {
 }
 
 /// Bytes as text.
-pub(super) mod base64 {
+pub(crate) mod base64 {
     use data_encoding::BASE64;
     use serde::de::Error as _;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(in crate::adapt) fn serialize<S: Serializer>(
-        bytes: &[u8],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&BASE64.encode(bytes))
     }
 
-    pub(in crate::adapt) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Vec<u8>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(from)?;
         BASE64.decode(text.as_bytes()).map_err(D::Error::custom)
     }

@@ -8,6 +8,7 @@
 pub(crate) mod esp;
 mod firmware;
 mod on_disk;
+mod others;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -24,6 +25,7 @@ use serde::Serialize;
 
 use crate::identity::Looker;
 use crate::init::{mounts, site};
+use crate::inventory::{self, Disk};
 use firmware::{Applied, Failed};
 pub(crate) use on_disk::Esp;
 use on_disk::Found;
@@ -94,27 +96,29 @@ pub struct Told {
 }
 
 /// What [`make`] would do for `source`, a whole disk that holds systems of
-/// `families`.
+/// `families` and goes to `target`.
 #[must_use]
 pub fn plan(
     wish: &BootEntries,
     source: &Arc<dyn ReadAt>,
     sector: SectorSize,
     families: &[String],
+    target: &Disk,
 ) -> Told {
-    let prepared = Prepared::of(wish, source, sector, families);
+    let prepared = Prepared::of(wish, source, sector, families, target);
     prepared.map_or_else(|told| told, |prepared| prepared.planned())
 }
 
-/// Makes the firmware start `source`, a whole disk as it was restored.
+/// Makes the firmware start `source`, a whole disk as it was restored to `target`.
 #[must_use]
 pub fn make(
     wish: &BootEntries,
     source: &Arc<dyn ReadAt>,
     sector: SectorSize,
     families: &[String],
+    target: &Disk,
 ) -> Told {
-    let prepared = Prepared::of(wish, source, sector, families);
+    let prepared = Prepared::of(wish, source, sector, families, target);
     prepared.map_or_else(|told| told, Prepared::make)
 }
 
@@ -134,9 +138,15 @@ impl Prepared {
         source: &Arc<dyn ReadAt>,
         sector: SectorSize,
         families: &[String],
+        target: &Disk,
     ) -> Result<Self, Told> {
-        let look =
-            |known: &Known| on_disk::look(&Looker::default(), source, sector, known, families);
+        let look = |known: &Known| {
+            let mut found = on_disk::look(&Looker::default(), source, sector, known, families);
+            // (Without a list of them, what is stale is taken for this disk's.)
+            let disks = inventory::disks().unwrap_or_default();
+            found.disk.elsewhere = others::partitions(&disks, target);
+            found
+        };
         match wish {
             BootEntries::No => Err(Told::default()),
             BootEntries::Cannot(why) => Err(refused(&look(&Known::default()), why)),
@@ -152,13 +162,21 @@ impl Prepared {
         let mut found = look(&known);
         notes.append(&mut found.notes);
         match known.changes(&found.disk) {
-            Ok(changes) => Ok(Self {
-                variables,
-                found,
-                known,
-                changes,
-                notes,
-            }),
+            Ok(changes) => {
+                notes.extend(
+                    changes
+                        .kept
+                        .iter()
+                        .map(|number| may_be_a_copy_s(&known, *number)),
+                );
+                Ok(Self {
+                    variables,
+                    found,
+                    known,
+                    changes,
+                    notes,
+                })
+            }
             Err(error) => Err(refused(&found, &error.to_string())),
         }
     }
@@ -298,6 +316,17 @@ fn refused(found: &Found, why: &str) -> Told {
         warnings,
         ..Told::default()
     }
+}
+
+/// An entry that leads nowhere on the restored disk, and stays.
+fn may_be_a_copy_s(known: &Known, number: BootNumber) -> String {
+    let title = known.options.get(&number).map(|o| plain(&o.title()));
+    format!(
+        "The firmware's boot entry {number} {:?} leads nowhere on the restored disk. It is kept, since \
+         another disk in this machine has a partition of the same name (a copy?), and it may start \
+         that: detach the disk that is not to start.",
+        title.unwrap_or_default()
+    )
 }
 
 /// An EFI system partition without a loader that is known.

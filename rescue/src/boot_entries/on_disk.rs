@@ -165,7 +165,7 @@ fn wanted_of(partition: HardDrive, loader: Loader) -> Wanted {
 }
 
 /// How a device path names `partition`; `None` when none can.
-fn place(partition: &Partition, table: &Table) -> Option<HardDrive> {
+pub(super) fn place(partition: &Partition, table: &Table) -> Option<HardDrive> {
     let sector = table.sector.bytes();
     let uuid = partition.uuid.as_deref()?;
     let signature = match table.kind {

@@ -129,6 +129,7 @@ fn found(fallback: bool) -> Found {
         disk: RestoredDisk {
             partitions: vec![esp(1)],
             absent: Vec::new(),
+            elsewhere: Vec::new(),
             wanted: vec![
                 wanted("debian", SHIM),
                 wanted("Windows Boot Manager", WINDOWS),
@@ -184,6 +185,31 @@ fn entries_are_made_in_front_and_told_as_they_read_back() {
     let told = again.make();
     assert!(told.entries.iter().all(|entry| !entry.made), "{told:?}");
     assert_eq!(told.entries[0].title, "debian");
+}
+
+/// Another disk has a partition of the same GUID: entry 1 may be that one's.
+#[test]
+fn what_may_start_a_copy_of_the_disk_is_kept_and_told() {
+    let memory = firmware(no_fault);
+    let with_copy = |_: &Known| {
+        let mut found = found(true);
+        found.disk.elsewhere = vec![esp(1)];
+        found
+    };
+    let prepared = || {
+        let prepared = Prepared::with(Box::new(memory.clone()), with_copy);
+        prepared.unwrap_or_else(|told| panic!("{told:?}"))
+    };
+    let planned = prepared().planned();
+    let told = prepared().make();
+    assert_eq!(memory.order(), numbers(&[3, 4, 0, 1, 2]));
+    assert_eq!(told.warnings, planned.warnings);
+    let warning = &told.warnings[0];
+    assert!(
+        warning.contains("Boot0001 \"old\"") && warning.contains("copy"),
+        "{warning}"
+    );
+    assert!(!planned.lines.join(" ").contains("removed"), "{planned:?}");
 }
 
 #[test]
@@ -309,7 +335,11 @@ fn an_entry_that_is_not_understood_is_left_alone_and_said() {
 #[test]
 fn without_uefi_who_asked_is_told_and_nobody_else() {
     let bare: Arc<dyn ReadAt> = Arc::new(disk::MemDisk::new(vec![0; 1 << 20]));
-    let told = |wish: &BootEntries| plan(wish, &bare, SectorSize::B512, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("disk");
+    std::fs::write(&file, [0; 4096]).unwrap();
+    let target = inventory::disk_at(&file).unwrap();
+    let told = |wish: &BootEntries| plan(wish, &bare, SectorSize::B512, &[], &target);
     assert_eq!(told(&BootEntries::No), Told::default());
     let folder = tempfile::tempdir().unwrap();
     let quiet = told(&BootEntries::In(folder.path().to_owned()));

@@ -25,16 +25,17 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, bail};
 use disk::ReadAt;
 use image::{
-    Config, DiskImage, IdentityKey, ImageId, Machine, Manifest, Region, Repository, SecretKey,
-    Session, StoredRegion, Timestamp,
+    ChunkId, Config, DiskImage, IdentityKey, ImageId, Locator, Machine, Manifest, PackId, Region,
+    Repository, SecretKey, Session, StoredRegion, Timestamp,
 };
 
 pub use report::Report;
 pub use source::{Source, plan};
 
 use crate::event::{Event, Phase, Sink};
-use crate::identity::{self, Looker, Place};
+use crate::identity::{self, Closed, Looker, Place};
 use crate::inventory::{self, DiskKind};
+use crate::volumes::Passphrases;
 
 /// What an image is to be called, when and by what chance it is made, and who
 /// vouches for it.
@@ -147,7 +148,8 @@ pub fn check_uses(
     Ok(())
 }
 
-/// Captures the planned disks as one image.
+/// Captures the planned disks as one image. What the `passphrases` open is looked into to
+/// tell which systems are there; it is stored encrypted as it is, and they are not.
 ///
 /// # Errors
 /// The disks' or the repository's. Without a manifest there is no image: what
@@ -156,6 +158,7 @@ pub fn run(
     repository: &Repository,
     sources: &[Source],
     mut label: Label,
+    passphrases: &Passphrases,
     sink: &dyn Sink,
 ) -> anyhow::Result<Report> {
     let started = Instant::now();
@@ -180,9 +183,12 @@ pub fn run(
     };
     let sign_key = label.sign_key.take();
     let mut manifest = manifest(sources, &stored.regions, label, machine)?;
-    let notes = identify(repository, &mut manifest)?;
+    let (notes, closed) = identify(repository, &mut manifest, passphrases)?;
     for text in notes {
         sink.emit(Event::Warning { text });
+    }
+    if let Some(text) = closed.sentence() {
+        sink.emit(Event::Note { text });
     }
     let image = match &sign_key {
         Some(key) => stored.commit_signed(manifest, key, now())?,
@@ -199,14 +205,18 @@ pub(crate) fn machine(root: &Path) -> Machine {
 }
 
 /// Writes into the manifest which systems are on its disks; what could not be
-/// looked into, in sentences.
+/// looked into, in sentences, and what was not to be.
 ///
 /// What was stored is looked into, not the disk: that may be in use, and what
 /// comes back is what was stored.
-fn identify(repository: &Repository, manifest: &mut Manifest) -> anyhow::Result<Vec<String>> {
+fn identify(
+    repository: &Repository,
+    manifest: &mut Manifest,
+    passphrases: &Passphrases,
+) -> anyhow::Result<(Vec<String>, Closed)> {
     let key = IdentityKey::new(entropy()?);
     let looker = Looker::default();
-    let mut notes = Vec::new();
+    let (mut notes, mut closed) = (Vec::new(), Closed::default());
     for disk in &manifest.disks {
         let places = Place::of(disk);
         let device: Arc<dyn ReadAt> = match repository.read_at(disk) {
@@ -219,7 +229,8 @@ fn identify(repository: &Repository, manifest: &mut Manifest) -> anyhow::Result<
                 continue;
             }
         };
-        let found = identity::on_disk(&looker, &device, disk.index, &places, &key);
+        let found = identity::on_disk(&looker, &device, disk.index, &places, &key, passphrases);
+        closed.extend(found.closed);
         let systems = found.systems.into_iter();
         manifest.systems.extend(systems.map(|found| found.system));
         notes.extend(found.notes);
@@ -227,7 +238,44 @@ fn identify(repository: &Repository, manifest: &mut Manifest) -> anyhow::Result<
     if !manifest.systems.is_empty() {
         manifest.identity_key = Some(key);
     }
-    Ok(notes)
+    Ok((notes, closed))
+}
+
+/// What an image of the disk would say of it, with the systems on it (their hashes made
+/// with `key`); what could not be looked into, in sentences.
+pub(crate) fn described(
+    source: &Source,
+    key: &IdentityKey,
+    passphrases: &Passphrases,
+) -> anyhow::Result<(Manifest, Vec<String>)> {
+    let nowhere = Locator {
+        chunk: ChunkId::from_bytes([0; 32]),
+        pack: PackId::from_bytes([0; 32]),
+        offset: 0,
+        stored_len: 0,
+        raw_len: 0,
+    };
+    let stored = source.regions.iter().map(|region| StoredRegion {
+        len: region.len,
+        data_bytes: region.used_bytes(),
+        zero_bytes: 0,
+        free_bytes: 0,
+        root: nowhere,
+    });
+    let stored: Vec<StoredRegion> = stored.collect();
+    let sources = std::slice::from_ref(source);
+    let mut manifest = manifest(sources, &stored, Label::now(None)?, Machine::default())?;
+    let (device, places) = source.places();
+    let looker = Looker::default();
+    // (What is closed, whoever adapts it says.)
+    let found = identity::on_disk(&looker, &device, 0, &places, key, passphrases);
+    manifest.systems = found
+        .systems
+        .into_iter()
+        .map(|found| found.system)
+        .collect();
+    manifest.identity_key = Some(key.clone());
+    Ok((manifest, found.notes))
 }
 
 fn manifest(

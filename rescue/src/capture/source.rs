@@ -45,7 +45,7 @@ pub(super) struct SourceRegion {
 }
 
 impl SourceRegion {
-    fn used_bytes(&self) -> u64 {
+    pub(super) fn used_bytes(&self) -> u64 {
         let free = self
             .free
             .iter()
@@ -233,11 +233,12 @@ impl Source {
     pub(crate) fn places(&self) -> (Arc<dyn ReadAt>, Vec<Place>) {
         let place = |region: &SourceRegion| {
             let kind = &region.fs.as_ref()?.kind;
-            let number = match &region.kind {
-                RegionKind::Partition(info) => info.number,
-                RegionKind::Gap => 0,
-            };
-            Place::new(number, region.start, region.len, kind)
+            let place = |number| Place::new(number, region.start, region.len, kind);
+            let id = self.table.disk_id.as_deref();
+            match &region.kind {
+                RegionKind::Partition(info) => Some(place(info.number)?.named(id, info)),
+                RegionKind::Gap => place(0),
+            }
         };
         let places = self.regions.iter().filter_map(place).collect();
         (Arc::clone(&self.device), places)

@@ -13,6 +13,7 @@ use super::reader::{Part, read_region};
 use super::{Label, Report, Source, run};
 use crate::event::{Event, Silent, Sink};
 use crate::inventory::{Bus, Disk, DiskKind, Use};
+use crate::volumes::Passphrases;
 
 const B: u64 = BLOCK;
 
@@ -54,7 +55,8 @@ fn label(number: u32) -> Label {
 }
 
 fn capture(repository: &Repository, sources: &[Source], number: u32) -> anyhow::Result<Report> {
-    run(repository, sources, label(number), &Silent)
+    let none = Passphrases::default();
+    run(repository, sources, label(number), &none, &Silent)
 }
 
 fn noise(len: u64, seed: u64) -> Vec<u8> {
@@ -334,7 +336,14 @@ fn a_file_is_not_taken_for_the_machine_it_lies_on() {
         ..label(1)
     };
     let sources = [source(MemDisk::new(mbr_disk()))];
-    run(&repository, &sources, unnamed, &Silent).unwrap();
+    run(
+        &repository,
+        &sources,
+        unnamed,
+        &Passphrases::default(),
+        &Silent,
+    )
+    .unwrap();
     let manifest = repository.image("latest").unwrap().manifest;
     assert_eq!(manifest.machine, image::Machine::default());
     assert_eq!(manifest.name, "test", "the file's name");
@@ -351,7 +360,14 @@ fn an_image_is_signed_when_a_key_is_given() {
         ..label(1)
     };
     let sources = [source(MemDisk::new(noise(8 * B, 1)))];
-    let report = run(&repository, &sources, signed, &Silent).unwrap();
+    let report = run(
+        &repository,
+        &sources,
+        signed,
+        &Passphrases::default(),
+        &Silent,
+    )
+    .unwrap();
     assert_eq!(report.signed_by, Some(id));
     let strict = repository.clone().trusting(trusted);
     assert_eq!(strict.image("latest").unwrap().signed, Signed::Trusted(id));

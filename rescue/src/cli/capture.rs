@@ -8,6 +8,7 @@ use super::{Context, sign};
 use crate::capture::{self, Label};
 use crate::event::{Event, Phase};
 use crate::inventory::Machine;
+use crate::volumes::Passphrases;
 
 /// Capture disks into a repository.
 ///
@@ -30,6 +31,11 @@ pub(crate) struct Args {
     /// Sign the image with this key (`rescue key new`; minisign's, without a passphrase).
     #[arg(long, value_name = "FILE")]
     sign_key: Option<PathBuf>,
+
+    /// A file with the passphrase of an encrypted (LUKS) volume, so that the image tells which
+    /// system is in it; can be given several times. The image gets neither it nor the key.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Vec<PathBuf>,
 
     /// Capture disks that are in use, as a power cut would leave them.
     #[arg(long)]
@@ -63,6 +69,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     // A key that cannot be used is told before hours of reading.
     let sign_key = args.sign_key.as_deref();
     let sign_key = sign_key.map(|path| sign::read(path, sink)).transpose()?;
+    let passphrases = Passphrases::read(&args.passphrase_file)?;
     let machine = Machine::host();
     let mut disks = Vec::with_capacity(args.disks.len());
     for path in &args.disks {
@@ -87,7 +94,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         sign_key,
         ..Label::now(args.name)?
     };
-    capture::run(&repository, &sources, label, sink)?;
+    capture::run(&repository, &sources, label, &passphrases, sink)?;
     Ok(())
 }
 

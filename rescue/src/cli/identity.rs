@@ -12,6 +12,7 @@ use super::text::printable;
 use crate::event::Event;
 use crate::identity::{self, Found, FoundSystem, Looker};
 use crate::inventory::Machine;
+use crate::volumes::Passphrases;
 
 /// Show which operating systems are on a disk, and what makes each itself.
 ///
@@ -27,6 +28,10 @@ pub(crate) struct Args {
     /// Sector size a raw file stands for: 512 or 4096.
     #[arg(long, value_name = "BYTES", default_value = "512", value_parser = super::parse_sector)]
     sector_size: SectorSize,
+
+    /// A file with the passphrase of an encrypted (LUKS) volume; can be given several times.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Vec<PathBuf>,
 
     /// 64 hexadecimal digits that the hashes depend on; random if not given.
     #[arg(long, value_name = "KEY", value_parser = key)]
@@ -48,7 +53,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     } else {
         on_disk(&args, &key, context)?
     };
-    for note in &found.notes {
+    for note in found.notes.iter().chain(&found.closed.sentence()) {
         context.sink.emit(Event::Warning { text: note.clone() });
     }
     if context.json {
@@ -68,6 +73,7 @@ fn on_disk(args: &Args, key: &IdentityKey, context: &Context) -> anyhow::Result<
         0,
         &places,
         key,
+        &Passphrases::read(&args.passphrase_file)?,
     ))
 }
 
@@ -75,8 +81,8 @@ fn describe(systems: &[FoundSystem], place: &str) -> String {
     let mut text = String::new();
     if systems.is_empty() {
         text.push_str(&format!(
-            "No system was found on {place}. (Linux systems on ext2, ext3 and ext4 are, and Windows \
-             on NTFS.)\n"
+            "No system was found on {place}. (Linux systems on ext2, ext3, ext4, XFS and btrfs are, \
+             and Windows on NTFS.)\n"
         ));
     }
     for FoundSystem { system, details } in systems {

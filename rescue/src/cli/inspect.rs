@@ -160,6 +160,10 @@ impl Inspection {
         writeln!(text, "  table      {}{id}", self.contents.table)?;
         if self.contents.whole.is_some() {
             writeln!(text, "  holds      {}", self.contents.describe())?;
+            // (A disk without a table has one: of itself.)
+            for note in self.usage.iter().flat_map(|usage| &usage.notes) {
+                writeln!(text, "       {note}")?;
+            }
         }
         for note in &self.contents.notes {
             writeln!(text, "  note       {note}")?;

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, errors mapped to exit codes here.
 
+mod adapt;
 mod capture;
 mod edit_volume;
 mod hive;
@@ -56,6 +57,7 @@ enum Command {
     Show(show::Args),
     Verify(verify::Args),
     Restore(restore::Args),
+    Adapt(adapt::Args),
     Inspect(inspect::Args),
     Identity(identity::Args),
     Sign(sign::Args),
@@ -104,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Images(args) => images::run(args, &context),
         Command::Show(args) => show::run(args, &context),
         Command::Verify(args) => verify::run(args, &context),
+        Command::Adapt(args) => adapt::run(args, &context),
         Command::Restore(args) => restore::run(args, &context),
         Command::Inspect(args) => inspect::run(args, &context),
         Command::Identity(args) => identity::run(args, &context),

@@ -15,6 +15,7 @@ use crate::firmware::Firmware;
 use crate::inventory::{Disk, DiskKind, Hardware, Machine};
 use crate::restore::{self, Adapt, Discard, NotConfirmed, Options, Plan, Resume, Verify};
 use crate::trust::{self, Trust};
+use crate::volumes::Passphrases;
 use crate::web::{self, Access};
 
 /// Bring an image back onto a disk.
@@ -70,14 +71,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     adapt: Wish,
 
-    /// For which firmware a disk that a BIOS started is restored: "keep"; "uefi",
-    /// which converts it (GPT, EFI system partition, boot store); or "auto", this
-    /// machine's, where systems are adapted to its hardware.
+    /// For which firmware a disk is restored: "keep", what started it before; "uefi", which
+    /// converts one that a BIOS started (GPT, EFI system partition, boot store or GRUB); "bios",
+    /// by which a Linux that UEFI started starts by a BIOS, too; or "auto", this machine's,
+    /// where systems are adapted to its hardware.
     #[arg(long, value_name = "WHICH", default_value = "auto")]
     firmware: FirmwareWish,
 
     /// Change them for the machine with these controllers instead of this one:
-    /// lines of its /sys/bus/pci/devices/*/modalias, and "bios" or "uefi".
+    /// lines of its /sys/bus/pci/devices/*/modalias, "bios" or "uefi", and "nic MAC" for
+    /// each network card.
     #[arg(long, value_name = "FILE", conflicts_with = "adapt")]
     hardware: Option<PathBuf>,
 
@@ -85,6 +88,11 @@ pub(crate) struct Args {
     /// for is brought in.
     #[arg(long, value_name = "DIR")]
     drivers: Option<PathBuf>,
+
+    /// A file with the passphrase of an encrypted (LUKS) volume, so that the Linux in it is
+    /// adapted too; can be given several times.
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Vec<PathBuf>,
 
     /// Whether the firmware gets boot entries for the disk, where UEFI started this
     /// machine: "yes"; "no"; or "auto", on the rescue medium only.
@@ -94,6 +102,10 @@ pub(crate) struct Args {
     /// Another folder of the firmware's variables, for tests.
     #[arg(long, value_name = "DIR", hide = true)]
     efivars: Option<PathBuf>,
+
+    /// Another folder with GRUB for a BIOS (i386-pc) than the medium's.
+    #[arg(long, value_name = "DIR", hide = true)]
+    grub: Option<PathBuf>,
 
     /// Restore even what will not start on that hardware.
     #[arg(long)]
@@ -112,9 +124,11 @@ impl Args {
                 hardware: Hardware::of_file(file)?,
                 force: self.force,
                 drivers,
+                passphrases: Passphrases::default(),
             },
             None => Adapt::here(self.adapt, target, self.force, drivers),
         };
+        let adapt = adapt.unlocking(Passphrases::read(&self.passphrase_file)?);
         // What is restored for another machine, or into a file, does not start here.
         let elsewhere = self.hardware.is_some() || target.kind == DiskKind::RawFile;
         let boot_entries = match self.boot_entries {
@@ -127,8 +141,8 @@ impl Args {
         };
         if firmware != Firmware::Keep && adapt == Adapt::No {
             anyhow::bail!(
-                "--firmware uefi changes systems, and nothing is adapted here: give --adapt yes \
-                 for this machine's hardware, or --hardware FILE for another's"
+                "--firmware uefi or bios changes systems, and nothing is adapted here: give --adapt \
+                 yes for this machine's hardware, or --hardware FILE for another's"
             );
         }
         if self.drivers.is_some() && adapt == Adapt::No {
@@ -141,6 +155,7 @@ impl Args {
             adapt,
             boot_entries,
             firmware,
+            grub: self.grub.clone(),
             verify: if self.verify {
                 Verify::ReadBack
             } else {
@@ -180,7 +195,7 @@ pub(crate) fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         return Ok(());
     }
     if !args.yes {
-        confirm(&target)?;
+        confirm(&target, "erase")?;
     }
     let report = web::watched(&web.silence, sink, || restore::execute(plan, sink))?;
     sink.emit(Event::Fact {
@@ -207,8 +222,8 @@ fn show(plan: &Plan, context: &Context) -> anyhow::Result<()> {
     super::print(&plan.to_string())
 }
 
-/// Asks for the serial number (the path of a disk that has none).
-fn confirm(target: &Disk) -> anyhow::Result<()> {
+/// Asks for the serial number (the path of a disk that has none), to "erase" it.
+pub(super) fn confirm(target: &Disk, to: &str) -> anyhow::Result<()> {
     let wanted = target.confirmation();
     let refused = |reason: &str| NotConfirmed {
         target: target.path.display().to_string(),
@@ -216,15 +231,17 @@ fn confirm(target: &Disk) -> anyhow::Result<()> {
     };
     let input = std::io::stdin();
     if !input.is_terminal() {
-        let reason = "nobody to ask: standard input is no terminal; give --yes if it may be erased";
-        return Err(refused(reason).into());
+        let reason = format!(
+            "nobody to ask: standard input is no terminal; give --yes to {to} it all the same"
+        );
+        return Err(refused(&reason).into());
     }
     let what = match target.serial {
         Some(_) => "serial number",
         None => "path (it has no serial number)",
     };
     super::print(&format!(
-        "\nTo erase {}, type its {what}, {wanted}: ",
+        "\nTo {to} {}, type its {what}, {wanted}: ",
         target.describe()
     ))?;
     let mut line = String::new();
@@ -246,11 +263,13 @@ mod tests {
     use clap::Args as _;
 
     /// Flags that are no keys of a plan's `[restore]`, and why.
-    const NO_KEY: [(&str, &str); 6] = [
+    const NO_KEY: [(&str, &str); 8] = [
         ("to", "[target] says which disk"),
         ("plan", "a plan that only plans does nothing"),
         ("yes", "a plan is a yes"),
         ("efivars", "for tests"),
+        ("grub", "the medium has one"),
+        ("passphrase_file", "a plan has `passphrases` itself"),
         (
             "hardware",
             "the medium restores onto the machine it runs on",

@@ -1,18 +1,18 @@
 //! What partitions are called on the new disk.
 
 use ::windows::ids::{IdMap, PartitionId};
-use disk::{Converted, Table};
+use disk::{Converted, Table, TableKind};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What the partitions of an MBR disk are called when it has become a GPT one.
+/// What the partitions of a disk are called when it has become one that UEFI starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NewNames {
-    /// Of the MBR.
-    pub(crate) signature: u32,
+    /// Of the MBR, if it had one: then all partitions have new names.
+    pub(crate) signature: Option<u32>,
     /// The GUID of the disk.
     pub(crate) disk: Uuid,
-    /// Where a partition of the MBR begins, in bytes, and its GUID.
+    /// Where a partition of the image begins, in bytes, and its GUID.
     pub(crate) partitions: Vec<(u64, Uuid)>,
     /// The GUID of the ESP.
     pub(crate) esp: Uuid,
@@ -30,7 +30,10 @@ impl NewNames {
         let partitions = before.partitions.iter();
         let partitions = partitions.map(|p| Some((p.start, at(p.start)?)));
         Ok(Self {
-            signature: signature(before).ok_or_else(none)?,
+            signature: match before.kind {
+                TableKind::Mbr => Some(signature(before).ok_or_else(none)?),
+                _ => None,
+            },
             disk: uuid(after.table.disk_id.as_ref()).ok_or_else(none)?,
             partitions: partitions.collect::<Option<_>>().ok_or_else(none)?,
             esp: at(after.esp_extent.start).ok_or_else(none)?,
@@ -40,7 +43,7 @@ impl NewNames {
     /// As Windows names them.
     pub(crate) fn for_windows(&self) -> Result<IdMap, String> {
         let pair = |(offset, _): &(u64, Uuid)| {
-            let signature = self.signature;
+            let signature = self.signature?;
             let offset = *offset;
             Some((PartitionId::Mbr { signature, offset }, self.now(offset)?))
         };
@@ -53,6 +56,12 @@ impl NewNames {
         let mut partitions = self.partitions.iter();
         let (_, partition) = *partitions.find(|(at, _)| *at == offset)?;
         Some(self.gpt(partition))
+    }
+
+    /// The UUID of the file system in the ESP, as blkid(8) writes it.
+    pub(crate) fn esp_volume(&self) -> String {
+        let (serial, ..) = self.esp.as_fields();
+        format!("{:04X}-{:04X}", serial >> 16, serial & 0xffff)
     }
 
     /// The ESP.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use disk::{Partition, ReadAt, Table, Window};
-use fsmap::FsKind;
 use image::{DiskImage, Region};
 
 use super::names::signature;
 use super::{Case, Named, NewNames, SystemConversion};
+use crate::adapt::bitlocker::is_locked;
 use crate::adapt::title;
 use crate::adapt::uefi::{Starts, StartsWhat, Survey};
 use crate::adapt::volume::NewFile;
@@ -150,7 +150,7 @@ fn system<'l>(
 fn not_there(case: &Case<'_>, offset: u64) -> String {
     let region = region(case.disk, offset);
     match region.and_then(|r| Some((r.title(), r.fs.as_ref()?))) {
-        Some((title, fs)) if fs.kind == FsKind::Bitlocker.name() => format!(
+        Some((title, fs)) if is_locked(fs) => format!(
             "{title}, where it is, is encrypted with BitLocker: nothing in it can be read or \
              changed. Decrypt it (manage-bde -off), then capture again"
         ),
@@ -224,6 +224,14 @@ impl SystemConversion for Windows<'_> {
             )),
             false => Ok(number),
         }
+    }
+
+    fn entry(&self) -> &str {
+        "\"Windows Boot Manager\""
+    }
+
+    fn among(&self) -> &'static str {
+        "its boot store"
     }
 
     fn fixed(&self) -> &[NewFile] {

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::files::{Files, FilesError};
 
 /// [`System::family`] of these.
-pub(super) const FAMILY: &str = "linux";
+pub(crate) const FAMILY: &str = "linux";
 
 /// Where a system says what it is (os-release(5)); the first that exists counts.
 const RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];

@@ -8,30 +8,33 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// What reading gives after records were overwritten (asm-generic/errno-base.h).
 const EPIPE: i32 = 32;
 
+/// More records than this are not read.
+const MANY: usize = 1000;
+
 /// The log from one moment on.
 #[derive(Debug)]
-pub(super) struct KernelLog(File);
+pub(crate) struct KernelLog(File);
 
 impl KernelLog {
     /// What is logged from now on; `None` when the log cannot be read.
-    pub(super) fn from_now() -> Option<Self> {
+    pub(crate) fn from_now() -> Option<Self> {
         let mut file = sys::console::kernel_log().ok()?;
         file.seek(SeekFrom::End(0)).ok()?;
         Some(Self(file))
     }
 
     /// All of it that the kernel still has, and what is logged later.
-    pub(super) fn from_start() -> Option<Self> {
+    pub(crate) fn from_start() -> Option<Self> {
         sys::console::kernel_log().ok().map(Self)
     }
 
     /// Has something to read when there are more records.
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 
     /// The next record; `None` when there is no more.
-    pub(super) fn next(&mut self) -> Option<String> {
+    pub(crate) fn next(&mut self) -> Option<String> {
         /// Longer than any record; and records that were lost count once.
         const LONGEST: usize = 8192;
         let mut record = [0; LONGEST];
@@ -45,15 +48,30 @@ impl KernelLog {
     }
 
     /// The last word that starts with `prefix` in what was logged.
-    pub(super) fn last_word(&mut self, prefix: &str) -> Option<String> {
-        /// More records than this are not read.
-        const MANY: usize = 1000;
+    pub(crate) fn last_word(&mut self, prefix: &str) -> Option<String> {
         let mut last = None;
         for text in (0..MANY).map_while(|_| self.next()) {
             last = find_last(&text, prefix).or(last);
         }
         last
     }
+
+    /// The last lines about the device `name` ("loop3") of what was logged.
+    pub(crate) fn last_about(&mut self, name: &str) -> Vec<String> {
+        /// Lines at most.
+        const LINES: usize = 4;
+        let records = (0..MANY).map_while(|_| self.next());
+        let mut lines: Vec<_> = records.filter_map(|text| about(&text, name)).collect();
+        lines.split_off(lines.len().saturating_sub(LINES))
+    }
+}
+
+/// The text of the record "priority,number,time,flags;text" if `name` is a word of it. (Lines
+/// with properties of the device follow; Documentation/ABI/testing/dev-kmsg of Linux.)
+fn about(record: &str, name: &str) -> Option<String> {
+    let text = record.split_once(';')?.1.lines().next()?.trim();
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    words.any(|word| word == name).then(|| text.to_owned())
 }
 
 fn find_last(text: &str, prefix: &str) -> Option<String> {
@@ -73,5 +91,15 @@ mod tests {
         let found = find_last(text, "STATUS_");
         assert_eq!(found.as_deref(), Some("STATUS_LOGON_FAILURE"));
         assert_eq!(find_last("6,1,1,-;nothing STATUS_ here", "STATUS_"), None);
+    }
+
+    #[test]
+    fn what_is_about_a_device_is_found() {
+        let record = "3,812,514,-;EXT4-fs (loop1): unable to read superblock\n SUBSYSTEM=x\n";
+        let text = "EXT4-fs (loop1): unable to read superblock";
+        assert_eq!(about(record, "loop1").as_deref(), Some(text));
+        assert_eq!(about(record, "loop"), None);
+        assert_eq!(about("3,8,5,-;EXT4-fs (loop12): bad", "loop1"), None);
+        assert_eq!(about("6,1,2,-", "loop1"), None);
     }
 }

@@ -26,7 +26,7 @@ pub(crate) mod driver_folders;
 mod firmware;
 mod grow;
 pub mod iscsi;
-mod kernel_log;
+pub(crate) mod kernel_log;
 pub mod layers;
 pub mod modprobe;
 pub mod modules;

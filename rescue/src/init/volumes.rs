@@ -193,7 +193,10 @@ pub fn mount(volume: &Volume) -> anyhow::Result<PathBuf> {
     }
     let kind = kernel_name(volume.kind).context("it holds no file system")?;
     let known = ensure_known(kind);
-    fs::create_dir_all(&target).with_context(|| format!("creating {}", target.display()))?;
+    let _turn = wait_for_turn(&target)?;
+    if is_mounted(&target) {
+        return Ok(target);
+    }
     if known.is_err() && volume.kind == FsKind::Ntfs && Path::new(NTFS_PROGRAM).exists() {
         mount_ntfs(&volume.path, &target)
             .with_context(|| format!("mounting {} read-only", volume.describe()))?;
@@ -204,6 +207,18 @@ pub fn mount(volume: &Volume) -> anyhow::Result<PathBuf> {
     sys::mount::mount(&volume.path, &target, kind, access, trust, options(kind))
         .with_context(|| format!("mounting {} read-only", volume.describe()))?;
     Ok(target)
+}
+
+/// Makes the folder `target` and waits while another process mounts something there:
+/// each console has its own, and all of them look for plans when the machine starts.
+fn wait_for_turn(target: &Path) -> anyhow::Result<File> {
+    let turn = || {
+        fs::create_dir_all(target)?;
+        let folder = File::open(target)?;
+        folder.lock()?;
+        Ok::<_, std::io::Error>(folder)
+    };
+    turn().with_context(|| format!("creating {}", target.display()))
 }
 
 /// NTFS for kernels without a driver of their own: a program of the tools layer
@@ -281,4 +296,30 @@ pub(crate) fn is_mounted(target: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let target = target.to_string_lossy();
     mounts.lines().any(|l| l.split(' ').nth(1) == Some(&target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn one_console_mounts_a_volume_while_the_others_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("sr0");
+        let first = wait_for_turn(&place).unwrap();
+        // (Another volume is nobody's business.)
+        drop(wait_for_turn(&folder.path().join("sda1")).unwrap());
+        let (tell, told) = mpsc::channel();
+        let waits = std::thread::spawn(move || {
+            let turn = wait_for_turn(&place).unwrap();
+            tell.send(()).unwrap();
+            drop(turn);
+        });
+        assert!(told.recv_timeout(Duration::from_millis(100)).is_err());
+        drop(first);
+        told.recv_timeout(Duration::from_secs(60)).unwrap();
+        waits.join().unwrap();
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ::site::plan::{Adapt as Wish, Firmware as FirmwareWish};
 use anyhow::Context;
+use disk::ReadAt;
 use image::{DiskImage, Image, ImageState, ImageSummary, Repository, Signed};
 use serde_json::json;
 use store::{Silence, Web};
@@ -30,13 +31,14 @@ use super::volumes;
 use crate::adapt::Drivers;
 use crate::boot_entries::BootEntries;
 use crate::event::{Event, Sink};
-use crate::firmware::Firmware;
-use crate::inventory::{self, Disk, Machine, contents};
+use crate::firmware::{Firmware, Told};
+use crate::identity;
+use crate::inventory::{self, Disk, Machine, StartedBy, contents};
 use crate::restore::{self, Adapt, Options, Resume, Verify};
 use crate::trust::Trust;
 use crate::ui::dialogue::{
-    Choice, DiskLine, Filled, Form, ImageLine, Left, Next, Overview, Place, Planned, Stopped,
-    TargetLine, World,
+    Choice, Converts, DiskLine, Filled, Form, ImageLine, Left, Next, Overview, Place, Planned,
+    Stopped, TargetLine, World,
 };
 use crate::web;
 
@@ -103,7 +105,12 @@ impl<'a> Here<'a> {
         };
         // Whoever types the serial number has read the warnings.
         let adapt = Adapt::here(Wish::Auto, &target, true, drivers);
-        let firmware = Firmware::here(FirmwareWish::Auto, adapt != Adapt::No);
+        let adapt = adapt.unlocking(choice.passphrases.clone());
+        let wish = match choice.keep {
+            true => FirmwareWish::Keep,
+            false => FirmwareWish::Auto,
+        };
+        let firmware = Firmware::here(wish, adapt != Adapt::No);
         let options = Options {
             verify: if choice.verify {
                 Verify::ReadBack
@@ -270,6 +277,18 @@ impl World for Here<'_> {
         driver_folders::all(target).into_iter().map(place).collect()
     }
 
+    fn locked(&mut self, choice: &Choice) -> anyhow::Result<Vec<String>> {
+        let (repository, image) = self.image(&choice.location, &choice.image)?;
+        let disk = find_disk(&image, choice.disk)?;
+        let device: Arc<dyn ReadAt> = Arc::new(repository.read_at(disk)?);
+        let places = identity::Place::of(disk);
+        Ok(crate::volumes::locked(
+            &device,
+            &places,
+            &choice.passphrases,
+        ))
+    }
+
     fn plan(&mut self, choice: &Choice) -> anyhow::Result<Planned> {
         let Considered {
             plan, drivers_from, ..
@@ -286,6 +305,12 @@ impl World for Here<'_> {
             text: text + &from.unwrap_or_default(),
             resumes: plan.summary().resumes_at.is_some(),
             lacks_driver: plan.lacks_driver(),
+            converts: match plan.summary().firmware {
+                Some(Told::Uefi { .. }) => Converts::For(StartedBy::Uefi),
+                Some(Told::Bios { .. }) => Converts::For(StartedBy::Bios),
+                None if choice.keep => Converts::Kept(Machine::host().started_by()),
+                None => Converts::Nothing,
+            },
         })
     }
 
@@ -470,10 +495,9 @@ fn this_machine() -> String {
         names.join(" ")
     };
     let serial = read("product_serial").map(|s| format!(", serial number {s}"));
-    let firmware = if fs::exists("/sys/firmware/efi").unwrap_or(false) {
-        "UEFI"
-    } else {
-        "BIOS"
+    let firmware = match Machine::host().started_by() {
+        StartedBy::Uefi | StartedBy::Uefi32 => "UEFI",
+        StartedBy::Bios => "BIOS",
     };
     format!(
         "{name}{}, started by {firmware}",

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Machine;
 use super::identity::text;
 use super::types::{Bus, Disk, DiskKind};
+use super::{Card, cards};
 
 /// What a system that is restored onto a disk has to deal with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct Hardware {
     /// The same of the other storage controllers.
     #[serde(default)]
     pub others: Vec<String>,
+    /// The wired network cards, in the order of the bus.
+    #[serde(default)]
+    pub cards: Vec<Card>,
     /// Whether it is that of another machine than the one this runs on.
     pub elsewhere: bool,
     /// What the machine was started by, if that is known and the disk is one of it.
@@ -117,6 +121,7 @@ impl Machine {
             attached,
             others: self.storage_aliases(&way),
             way: aliases(&way),
+            cards: self.cards(),
             elsewhere: false,
             started_by: (disk.kind == DiskKind::Device).then(|| self.started_by()),
         }
@@ -264,7 +269,7 @@ fn function(device: &Path) -> Option<Pci> {
 impl Hardware {
     /// The storage controllers of another machine, by lines of its
     /// `/sys/bus/pci/devices/*/modalias`; the disk may hang on any of them. A line "bios"
-    /// or "uefi" tells what starts it.
+    /// or "uefi" tells what starts it, a line "nic 52:54:00:12:34:56" of a network card.
     ///
     /// # Errors
     /// When the file cannot be read, or names no storage controller.
@@ -296,15 +301,29 @@ impl Hardware {
             devices,
             attached: Attached::Internal,
             way: Vec::new(),
-            others: text
-                .lines()
-                .map(|line| line.trim().to_owned())
-                .filter(|line| alias(line).is_some_and(|pci| pci.class >> 16 == STORAGE))
-                .collect(),
+            others: text.lines().flat_map(|line| others(line.trim())).collect(),
+            cards: text.lines().filter_map(cards::listed).collect(),
             elsewhere: true,
             started_by: text.lines().find_map(started_by),
         })
     }
+}
+
+/// The names of a storage controller that a line has, and of what is behind it.
+fn others(line: &str) -> Vec<String> {
+    let Some(pci) = alias(line).filter(|pci| pci.class >> 16 == STORAGE) else {
+        return Vec::new();
+    };
+    let mut names = vec![line.to_owned()];
+    // (Virtio 1.2, 4.1.2: PCI device ids, from 0x1040 on or transitional, tell the kind.)
+    let kind = match (pci.vendor, pci.device) {
+        (0x1af4, 0x1001) => Some(2),
+        (0x1af4, 0x1004) => Some(8),
+        (0x1af4, id) => id.checked_sub(0x1040).filter(|kind| *kind < 0x40),
+        _ => None,
+    };
+    names.extend(kind.map(|kind| format!("virtio:d{kind:08X}v00001AF4")));
+    names
 }
 
 fn started_by(line: &str) -> Option<StartedBy> {

@@ -4,6 +4,7 @@
 //! `/proc/swaps`; nothing is opened for that but the first sectors that tell
 //! the rescue medium. The root is a parameter, so tests use a tree of files.
 
+mod cards;
 mod contents;
 mod graph;
 mod hardware;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
+pub use cards::Card;
 pub use contents::{Contents, DiskFile, NodeId, Part, Signature, contents};
 use graph::{Graph, Node};
 pub use hardware::{Attached, Controller, ControllerId, Hardware, Pci, StartedBy};

@@ -72,35 +72,9 @@ pub(super) fn parse_swaps(text: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Undoes the kernel's `\040` for a space (octal, three digits).
+/// Undoes the kernel's `\040` for a space.
 fn unescape(text: &str) -> PathBuf {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let [first, tail @ ..] = rest {
-        match octal(rest) {
-            Some(byte) => {
-                out.push(byte);
-                rest = rest.get(4..).unwrap_or_default();
-            }
-            None => {
-                out.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(out))
-}
-
-fn octal(bytes: &[u8]) -> Option<u8> {
-    let [b'\\', digits @ ..] = bytes else {
-        return None;
-    };
-    let digits = digits.get(..3)?;
-    digits.iter().try_fold(0u8, |value, digit| {
-        let digit = digit.checked_sub(b'0').filter(|d| *d < 8)?;
-        value.checked_mul(8)?.checked_add(digit)
-    })
+    PathBuf::from(OsString::from_vec(linux::fstab::unescaped(text)))
 }
 
 #[cfg(test)]

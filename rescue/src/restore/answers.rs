@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::options::{Adapt, Options};
 use super::plan::Plan;
+use crate::adapt::Adaptation;
 use crate::capture;
+use crate::firmware::{Becomes, Starter, needs_bios};
 use crate::identity::{Compared, Known, Moment};
 
 /// The answers. Field names are part of the interface.
@@ -53,6 +55,8 @@ const BOTH: &str = "Never run the original and this one at once: one name, one i
 pub(super) struct Here {
     /// What started the captured machine, and this one.
     firmware: Option<(Firmware, Firmware)>,
+    /// What started this one.
+    now: Option<Firmware>,
     other_machine: bool,
     has_tpm: Option<bool>,
 }
@@ -105,8 +109,26 @@ impl Here {
         let tpms = std::fs::read_dir(root.join("sys/class/tpm"));
         Self {
             firmware: Firmware::of(captured).zip(Firmware::of(&now)),
+            now: Firmware::of(&now),
             other_machine: serial || of(captured) != of(&now) && of(captured) != [None, None],
             has_tpm: Some(tpms.is_ok_and(|mut all| all.next().is_some())),
+        }
+    }
+}
+
+impl Here {
+    /// What is to be said of a disk that `only` that firmware starts, when this machine has
+    /// been started by the other.
+    pub(super) fn does_not_start(&self, only: Option<Starter>) -> Option<String> {
+        match (only, self.now) {
+            (Some(Starter::Uefi), Some(Firmware::Bios)) => Some(
+                "This machine was started by a BIOS, and UEFI alone starts the disk: it has an EFI \
+                 system partition and nothing for a BIOS. It will not start here. Set the machine's \
+                 firmware to UEFI, or restore onto one that has it; a Linux with GRUB 2 is made to \
+                 start by a BIOS, too, with --firmware bios."
+                    .to_owned(),
+            ),
+            _ => None,
         }
     }
 }
@@ -159,41 +181,10 @@ fn same_machine(compared: Option<&Compared>) -> Answer {
 
 fn will_boot(plan: &Plan, adapted: bool) -> Answer {
     let adaptation = &plan.adaptation;
-    let mut lines = Vec::new();
-    let mut verdict = Verdict::Unknown;
-    if !adaptation.boots.is_empty() {
-        verdict = Verdict::Yes;
-        lines.extend(adaptation.boots.iter().cloned());
-    } else if adapted {
-        lines.push(
-            "no system on it was adapted; it boots on hardware like that it comes from.".to_owned(),
-        );
-    } else {
-        lines.push("nothing was adapted; it boots on hardware like that it comes from.".to_owned());
-    }
-    match plan.here.firmware {
-        Some((_, Firmware::Bios)) if plan.conversion.is_some() => {
-            verdict = Verdict::No;
-            lines.push(
-                "Firmware: the disk was converted for UEFI, this machine started by BIOS: set it \
-                 to UEFI."
-                    .to_owned(),
-            );
-        }
-        _ if plan.conversion.is_some() => {
-            lines.push("Firmware: the disk was converted, UEFI starts it now.".to_owned());
-        }
-        Some((was, now)) if was == now => {
-            lines.push(format!("Firmware: {}, as before.", was.name()));
-        }
-        Some((was, now)) => {
-            verdict = Verdict::No;
-            let (was, now) = (was.name(), now.name());
-            lines.push(format!(
-                "Firmware: it started by {was}, this machine by {now}: set it to {was}."
-            ));
-        }
-        None => {}
+    let (mut verdict, mut lines) = by_its_systems(adaptation, adapted);
+    if let Some((against, line)) = by_its_firmware(plan) {
+        verdict = against.unwrap_or(verdict);
+        lines.push(line);
     }
     if !adaptation.forced.is_empty() {
         verdict = Verdict::No;
@@ -204,6 +195,77 @@ fn will_boot(plan: &Plan, adapted: bool) -> Answer {
         );
     }
     Answer { verdict, lines }
+}
+
+/// Whether what is in the systems lets them start.
+fn by_its_systems(adaptation: &Adaptation, adapted: bool) -> (Verdict, Vec<String>) {
+    let (boots, gone) = (&adaptation.boots, &adaptation.kernels_gone);
+    let verdict = match (boots.is_empty(), gone.is_empty()) {
+        (false, true) => Verdict::Yes,
+        (true, false) => Verdict::No,
+        // (Of several, one has no kernel; or nothing is known.)
+        (false, false) | (true, true) => Verdict::Unknown,
+    };
+    let mut lines: Vec<String> = gone.iter().chain(boots).cloned().collect();
+    if lines.is_empty() {
+        let unknown = match adaptation.lines.is_empty() {
+            false => {
+                "it was adapted to this hardware; that this is all its disk needs is not certain."
+            }
+            true if adapted => {
+                "no system on it was adapted; it boots on hardware like that it comes from."
+            }
+            true => "nothing was adapted; it boots on hardware like that it comes from.",
+        };
+        lines.push(unknown.to_owned());
+    }
+    (verdict, lines)
+}
+
+/// What is to be said of the firmware, and the verdict that follows, if one does.
+fn by_its_firmware(plan: &Plan) -> Option<(Option<Verdict>, String)> {
+    let (good, bad) = (None, Some(Verdict::No));
+    let conversion = plan.becomes.conversion();
+    let kept = conversion.is_some_and(|c| c.converted.kept);
+    let (verdict, line) = match plan.here.firmware {
+        _ if matches!(plan.becomes, Becomes::Bios(_)) => (
+            good,
+            "the disk was made to start by a BIOS; UEFI starts it as before.".to_owned(),
+        ),
+        _ if kept => (
+            good,
+            "the disk was made to start by UEFI; a BIOS starts it as before.".to_owned(),
+        ),
+        Some((_, Firmware::Bios)) if conversion.is_some() => (
+            bad,
+            "the disk was converted for UEFI, this machine started by BIOS: set it to UEFI."
+                .to_owned(),
+        ),
+        _ if conversion.is_some() => {
+            (good, "the disk was converted, UEFI starts it now.".to_owned())
+        }
+        _ if plan.here.now == Some(Firmware::Uefi)
+            && needs_bios(&plan.disk, !plan.families.is_empty()) =>
+        {
+            (
+                bad,
+                "a BIOS starts this disk, UEFI started this machine: set it to BIOS (legacy, CSM), \
+                 or restore with --firmware uefi."
+                    .to_owned(),
+            )
+        }
+        Some((was, now)) if was == now => (good, format!("{}, as before.", was.name())),
+        Some((was, now)) => {
+            let (was, now) = (was.name(), now.name());
+            (bad, format!("it started by {was}, this machine by {now}: set it to {was}."))
+        }
+        None if (plan.only, plan.here.now) == (Some(Starter::Uefi), Some(Firmware::Bios)) => (
+            bad,
+            "UEFI alone starts the disk, this machine started by BIOS: set it to UEFI.".to_owned(),
+        ),
+        None => return None,
+    };
+    Some((verdict, format!("Firmware: {line}")))
 }
 
 fn to_know(known: &[&Known], moment: Moment, warnings: &[String]) -> Vec<String> {

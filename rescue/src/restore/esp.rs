@@ -16,7 +16,7 @@ const BLOCK: u64 = 1 << 20;
 
 /// Bytes that are written.
 pub(super) fn total(plan: &Plan) -> u64 {
-    let conversion = plan.conversion.as_ref();
+    let conversion = plan.becomes.conversion();
     conversion.map_or(0, |conversion| conversion.esp.extent.len)
 }
 
@@ -28,7 +28,7 @@ pub(super) fn write(
     sink: &dyn Sink,
     done: u64,
 ) -> Result<(), Error> {
-    let Some(conversion) = &plan.conversion else {
+    let Some(conversion) = plan.becomes.conversion() else {
         return Ok(());
     };
     let esp = &conversion.esp;

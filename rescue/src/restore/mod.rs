@@ -46,12 +46,13 @@ pub use plan::{Plan, pick_disk, plan};
 pub use refusal::{NotConfirmed, PickError, PlanError, Reason, Refusal};
 pub use report::{Checked, Report};
 pub use summary::{PartitionLine, Summary};
+pub(crate) use target::{OpenTarget, Target};
 
 use crate::boot_entries;
 use crate::event::{Event, Phase, Sink};
 use crate::identity::{Compared, Looker};
+use crate::volumes::Passphrases;
 use journal::Journal;
-use target::Target;
 
 /// What every stage carries along.
 struct Session {
@@ -109,7 +110,13 @@ impl Session {
             return Ok(None);
         };
         let device: Arc<dyn disk::ReadAt> = self.target.clone();
-        let compared = expected.compare(&Looker::default(), &device, &self.plan.disk);
+        let disk = self.plan.disk_as_named();
+        let none = Passphrases::default();
+        let passphrases = match &self.plan.options.adapt {
+            Adapt::To { passphrases, .. } => passphrases,
+            Adapt::No => &none,
+        };
+        let compared = expected.compare(&Looker::default(), &device, &disk, passphrases);
         if !compared.changes.is_empty() {
             return Err(Error::Identity {
                 target: self.plan.target.path.clone(),
@@ -140,7 +147,13 @@ impl Session {
         let (plan, device) = (&self.plan, self.target.clone());
         let device: Arc<dyn disk::ReadAt> = device;
         let wish = &plan.options.boot_entries;
-        let told = boot_entries::make(wish, &device, plan.disk.sector_size, &plan.families);
+        let told = boot_entries::make(
+            wish,
+            &device,
+            plan.disk.sector_size,
+            &plan.families,
+            &plan.target,
+        );
         for text in &told.warnings {
             if !self.report.warnings.contains(text) {
                 self.report.warnings.push(text.clone());

@@ -1,5 +1,7 @@
 //! How a restore is done, beyond what and where.
 
+use std::path::PathBuf;
+
 use ::site::plan::Adapt as Wish;
 
 use crate::adapt::Drivers;
@@ -7,6 +9,7 @@ use crate::boot_entries::BootEntries;
 use crate::firmware::Firmware;
 use crate::init::site;
 use crate::inventory::{Disk, Hardware, Machine};
+use crate::volumes::Passphrases;
 
 /// Choices of the operator. [`Options::default`] is right for most.
 #[derive(Debug, Clone)]
@@ -23,6 +26,8 @@ pub struct Options {
     pub boot_entries: BootEntries,
     /// For which firmware the disk is restored; for another only where systems are adapted.
     pub firmware: Firmware,
+    /// Another folder than the medium's with GRUB for a BIOS (i386-pc).
+    pub grub: Option<PathBuf>,
     /// Where holders of the target and of the repository are looked up.
     pub machine: Machine,
 }
@@ -60,6 +65,8 @@ pub enum Adapt {
         force: bool,
         /// Drivers for what they have none for.
         drivers: Option<Drivers>,
+        /// For what is encrypted (LUKS).
+        passphrases: Passphrases,
     },
 }
 
@@ -77,9 +84,19 @@ impl Adapt {
                 hardware: Machine::host().hardware(target),
                 force,
                 drivers,
+                passphrases: Passphrases::default(),
             },
             false => Self::No,
         }
+    }
+
+    /// With these passphrases for what is encrypted.
+    #[must_use]
+    pub fn unlocking(mut self, with: Passphrases) -> Self {
+        if let Self::To { passphrases, .. } = &mut self {
+            *passphrases = with;
+        }
+        self
     }
 }
 
@@ -101,6 +118,7 @@ impl Default for Options {
             adapt: Adapt::No,
             boot_entries: BootEntries::No,
             firmware: Firmware::Keep,
+            grub: None,
             machine: Machine::host(),
         }
     }

@@ -21,7 +21,7 @@ use super::units::Units;
 use super::watched::Watched;
 use super::withheld::{Withheld, withhold};
 use crate::adapt::Adaptation;
-use crate::firmware::Conversion;
+use crate::firmware::{self, Becomes, Starter};
 use crate::identity::Expected;
 use crate::inventory::{Disk, DiskKind, NodeId, Use, contents};
 
@@ -48,7 +48,9 @@ pub struct Plan {
     /// The machine it is for.
     pub(super) here: Here,
     /// What becomes of it for another firmware.
-    pub(super) conversion: Option<Conversion>,
+    pub(super) becomes: Becomes,
+    /// The only firmware that starts it afterwards, where it has systems.
+    pub(super) only: Option<Starter>,
     /// What makes the systems on it themselves.
     pub(super) identity: Option<Expected>,
     /// The families of the systems on it.
@@ -93,8 +95,8 @@ pub fn plan(
     let node = device.node().map_err(unreadable)?;
     let found = contents(&device, disk.sector_size);
     let units = Units::new(&disk.regions);
-    let (adaptation, conversion) = (&systems.adaptation, systems.conversion.as_ref());
-    let digest = digest(repository, image, disk, target.size, adaptation, conversion);
+    let (adaptation, becomes) = (&systems.adaptation, &systems.becomes);
+    let digest = digest(repository, image, disk, target.size, adaptation, becomes);
     let journal = Journal::find(&device).map_err(unreadable)?;
     let (resume, other) = sort_journal(journal, digest, &units, options.resume);
     let carries = already_carries(repository, disk, target)? == Carried::Yes;
@@ -105,6 +107,8 @@ pub fn plan(
     summary.describe_systems(&systems);
     summary.fetch_bytes = needs.stored_bytes;
     let here = Here::of(options, &image.manifest.machine);
+    let only = only_starter(&systems, &fitted.table);
+    summary.warnings.extend(here.does_not_start(only));
     summary.describe_target(&found, carries);
     summary.describe_journal(resume.as_ref(), other.as_ref());
     Ok(Plan {
@@ -120,11 +124,20 @@ pub fn plan(
         checkpoint_every: CHECKPOINT_EVERY,
         adaptation: systems.adaptation,
         here,
-        conversion: systems.conversion,
+        becomes: systems.becomes,
+        only,
         identity: Expected::of(&image.manifest, disk.index),
         families: systems.families,
         summary,
     })
+}
+
+/// The only firmware that starts the disk when it is restored, where it has systems.
+fn only_starter(systems: &systems::Systems, before: &Table) -> Option<Starter> {
+    let new = systems.becomes.table();
+    let table = new.map_or(before, |(table, _)| table);
+    let has_systems = !systems.families.is_empty();
+    firmware::only(table).filter(|_| has_systems)
 }
 
 /// The disk of `image` that is meant: number `wanted`, or the only one.
@@ -302,7 +315,7 @@ pub(super) fn digest(
     disk: &DiskImage,
     target_size: u64,
     adaptation: &Adaptation,
-    conversion: Option<&Conversion>,
+    becomes: &Becomes,
 ) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("rescue 2025 restore journal digest 1");
     let mut add = |bytes: &[u8]| {
@@ -323,10 +336,20 @@ pub(super) fn digest(
         add(&patch.at.to_le_bytes());
         add(&(patch.after.len() as u64).to_le_bytes());
     }
-    if let Some(conversion) = conversion {
-        add(conversion.names.disk.as_bytes());
-        add(&conversion.esp.extent.start.to_le_bytes());
-        add(&conversion.esp.extent.len.to_le_bytes());
+    let new = match becomes {
+        Becomes::Same => None,
+        Becomes::Uefi(conversion) => {
+            add(conversion.names.disk.as_bytes());
+            Some(conversion.esp.extent)
+        }
+        Becomes::Bios(to_bios) => {
+            add(b"bios");
+            Some(to_bios.made.extent)
+        }
+    };
+    if let Some(extent) = new {
+        add(&extent.start.to_le_bytes());
+        add(&extent.len.to_le_bytes());
     }
     *hasher.finalize().as_bytes()
 }

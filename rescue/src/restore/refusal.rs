@@ -50,7 +50,7 @@ pub enum PickError {
 
 /// The operator did not confirm that the target may be erased.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{target} is left as it is: erasing it was not confirmed ({reason})")]
+#[error("{target} is left as it is: that it may be written was not confirmed ({reason})")]
 pub struct NotConfirmed {
     /// Its path.
     pub target: String,

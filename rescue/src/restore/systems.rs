@@ -12,9 +12,9 @@ use super::refusal::{PlanError, Reason, Refusal};
 use super::summary::Summary;
 use super::watched::Watched;
 use super::withheld::{Withheld, is_free};
-use crate::adapt::{self, Adaptation, Patch};
+use crate::adapt::{self, Adaptation, Brought, Patch};
 use crate::boot_entries::{self, BootEntries, Told};
-use crate::firmware::{Conversion, Outcome};
+use crate::firmware::{Becomes, Conversion, Outcome};
 use crate::identity::Looker;
 use crate::inventory::Disk;
 
@@ -24,7 +24,7 @@ pub(super) struct Systems {
     /// What is changed for the hardware.
     pub(super) adaptation: Adaptation,
     /// What becomes of the disk for another firmware.
-    pub(super) conversion: Option<Conversion>,
+    pub(super) becomes: Becomes,
     /// Their families.
     pub(super) families: Vec<String>,
     /// What the firmware will be told of the disk.
@@ -55,11 +55,18 @@ pub(super) fn plan(
     let systems = image.manifest.systems.iter();
     let here = systems.filter(|system| system.disk == disk.index);
     let families: Vec<String> = here.map(|system| system.family.clone()).collect();
-    let conversion = outcome.conversion;
-    let boot = boot_entries(source, disk, &families, conversion.is_some(), options)?;
+    let becomes = outcome.becomes;
+    let boot = boot_entries(
+        source,
+        disk,
+        target,
+        &families,
+        becomes.conversion(),
+        options,
+    )?;
     Ok(Systems {
         adaptation,
-        conversion,
+        becomes,
         families,
         boot,
     })
@@ -79,20 +86,24 @@ fn adapt(
         hardware,
         force,
         drivers,
+        passphrases,
     } = &options.adapt
     else {
         return Ok(Adaptation::default());
     };
     let shared: Arc<dyn ReadAt> = source.clone();
     let (looker, manifest) = (Looker::default(), &image.manifest);
-    let conversion = outcome.conversion.as_ref();
+    let conversion = outcome.becomes.conversion();
     let mut adaptation = adapt::plan(
         &looker,
         &shared,
         manifest,
         disk,
         hardware,
-        drivers.as_ref(),
+        Brought {
+            drivers: drivers.as_ref(),
+            passphrases,
+        },
         conversion.map(|conversion| &conversion.names),
     );
     source.check()?;
@@ -109,8 +120,8 @@ fn adapt(
     }
     adaptation.warnings.splice(0..0, outcome.warning.clone());
     if conversion.is_some() && adaptation.untouched {
-        // Its letters would name partitions that are not there: nobody could log in.
-        let why = "It would be converted for UEFI, but its Windows could not be told of that: \
+        // A Windows' letters would name partitions that are not there: nobody could log in.
+        let why = "It would be converted for UEFI, but its system could not be told of that: \
                    --firmware keep restores the disk as it was";
         adaptation.refusals.push(why.to_owned());
         return Ok(adaptation);
@@ -122,11 +133,10 @@ fn adapt(
         adaptation.forced.clone_from(&adaptation.refusals);
         adaptation.warnings.append(&mut adaptation.refusals);
     }
-    if let Some(conversion) = conversion {
-        adaptation.lines.splice(0..0, conversion.lines.clone());
-        adaptation.edits.extend_from_slice(&conversion.edits);
-        adaptation.warnings.extend_from_slice(&conversion.warnings);
-    }
+    let [lines, edits, warnings] = outcome.becomes.said();
+    adaptation.lines.splice(0..0, lines.iter().cloned());
+    adaptation.edits.extend_from_slice(edits);
+    adaptation.warnings.extend_from_slice(warnings);
     Ok(adaptation)
 }
 
@@ -145,23 +155,28 @@ fn is_apart(patches: &[Patch], withheld: &Withheld) -> bool {
 fn boot_entries(
     source: &Arc<Watched>,
     disk: &DiskImage,
+    target: &Disk,
     families: &[String],
-    converted: bool,
+    conversion: Option<&Conversion>,
     options: &Options,
 ) -> Result<Told, PlanError> {
     let wish = &options.boot_entries;
-    if converted {
+    if let Some(conversion) = conversion {
         // (What exactly it is told of a converted disk is known when that is there.)
-        let text = "The firmware gets a boot entry \"Windows Boot Manager\" for the new EFI system \
-                    partition, first in its order.";
-        let lines = matches!(wish, BootEntries::In(_)).then(|| text.to_owned());
+        let lines = matches!(wish, BootEntries::In(_)).then(|| {
+            format!(
+                "The firmware gets a boot entry {} for the new EFI system partition, first in its \
+                 order.",
+                conversion.entry
+            )
+        });
         return Ok(Told {
             lines: lines.into_iter().collect(),
             ..Told::default()
         });
     }
     let shared: Arc<dyn ReadAt> = source.clone();
-    let told = boot_entries::plan(wish, &shared, disk.sector_size, families);
+    let told = boot_entries::plan(wish, &shared, disk.sector_size, families, target);
     source.check()?;
     Ok(told)
 }
@@ -175,9 +190,13 @@ impl Summary {
         self.adapt_edits.clone_from(&adaptation.edits);
         self.boot = systems.boot.clone();
         self.warnings.append(&mut self.boot.warnings);
-        if let Some(conversion) = &systems.conversion {
-            self.adapt.append(&mut self.boot.lines);
-            self.describe_conversion(conversion);
+        match &systems.becomes {
+            Becomes::Same => {}
+            Becomes::Uefi(conversion) => {
+                self.adapt.append(&mut self.boot.lines);
+                self.describe_conversion(conversion);
+            }
+            Becomes::Bios(to_bios) => self.describe_to_bios(to_bios),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::inventory::{Disk, DiskKind, NodeId};
 
 /// What the engine needs of a target beyond reading and writing. Tests put
 /// failures in between.
-pub(super) trait Target: WriteAt {
+pub(crate) trait Target: WriteAt {
     /// Makes `extent` read back as zeros.
     fn zero(&self, extent: Extent) -> io::Result<()>;
     /// Tells the device that it holds nothing; what it reads as is undefined.
@@ -28,7 +28,7 @@ pub(super) trait Target: WriteAt {
 
 /// A [`Target`] that exists.
 #[derive(Debug)]
-pub(super) struct OpenTarget {
+pub(crate) struct OpenTarget {
     /// Through the page cache; for a device the exclusive opening.
     cached: File,
     /// Past it, with the alignment it asks for.
@@ -44,7 +44,7 @@ impl OpenTarget {
     ///
     /// # Errors
     /// `ResourceBusy` or `WouldBlock` when someone else has it.
-    pub(super) fn open(disk: &Disk, sector: u64) -> io::Result<Self> {
+    pub(crate) fn open(disk: &Disk, sector: u64) -> io::Result<Self> {
         let sharing = match disk.kind {
             DiskKind::Device => Sharing::Exclusive,
             DiskKind::RawFile => Sharing::Shared,

@@ -20,6 +20,8 @@ pub(super) const HEAD: u64 = 1 << 20;
 
 /// The step that leaves the journal alone.
 pub(super) const BACKUP: &str = "the backup partition table";
+/// The step with which boot code comes.
+const FIRST_MIB: &str = "the first MiB";
 
 /// One step of activation: written, flushed, and read back when asked for.
 #[derive(Clone, PartialEq, Eq)]
@@ -109,6 +111,25 @@ impl Withheld {
         self.extents.push(extent);
         self.extents = normalize(std::mem::take(&mut self.extents));
     }
+
+    /// `extent` gets `bytes`, all of them boot code, in place of what the image has there.
+    pub(super) fn add(&mut self, extent: Extent, bytes: &[u8]) {
+        self.also(extent);
+        let write = (extent.start, bytes.to_vec());
+        let first = self.steps.iter_mut().find(|step| step.what == FIRST_MIB);
+        match first {
+            // (Later writes of a step go over earlier ones.)
+            Some(step) => step.writes.push(write),
+            None => {
+                let at = usize::from(self.steps.first().is_some_and(|s| s.what == BACKUP));
+                let step = Step {
+                    what: FIRST_MIB,
+                    writes: vec![write],
+                };
+                self.steps.insert(at, step);
+            }
+        }
+    }
 }
 
 /// Whether nothing of `extent` is in `withheld` (normalised).
@@ -149,7 +170,7 @@ const fn is_primary(role: StructureRole) -> bool {
 }
 
 fn steps(writes: [Vec<(u64, Vec<u8>)>; 4]) -> Vec<Step> {
-    let names = [BACKUP, "the first MiB", "the partition table", "sector 0"];
+    let names = [BACKUP, FIRST_MIB, "the partition table", "sector 0"];
     let steps = names.into_iter().zip(writes);
     steps
         .filter(|(_, writes)| !writes.is_empty())

@@ -29,6 +29,7 @@ use crate::init::state::Board;
 use crate::inventory::{self, Disk};
 use crate::restore::{self, Adapt, Carried, Discard, Options, Report, Resume, Verify};
 use crate::trust::{self, Trust};
+use crate::volumes::Passphrases;
 use crate::web;
 
 /// How long the target may take to appear.
@@ -144,6 +145,8 @@ pub fn follow(plan: &Plan, sink: &dyn Sink) -> anyhow::Result<(Report, Vec<Strin
         None => driver_folders::taken(&image, &target, sink).map(|(drivers, _)| drivers),
     };
     let adapt = Adapt::here(wanted.adapt, &target, wanted.force, drivers);
+    let secrets = wanted.passphrases.iter().map(::site::plan::Secret::reveal);
+    let adapt = adapt.unlocking(Passphrases::new(secrets));
     let firmware = Firmware::here(wanted.firmware, adapt != Adapt::No);
     let options = Options {
         verify: if wanted.verify {

@@ -1,7 +1,7 @@
 //! A phony disk in a repository, to be restored for other hardware.
 
 use super::{Asked, Firmware, check_with, make};
-use crate::rescue::{Run, rescue};
+use crate::rescue::{Run, capture, rescue};
 use crate::{blank_disk, scratch};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -42,15 +42,7 @@ impl Captured {
         let disk = folder.path().join("before.raw");
         make(&disk)?;
         let repository = folder.path().join("repository");
-        let words: [&OsStr; 6] = [
-            "capture".as_ref(),
-            disk.as_os_str(),
-            "--to".as_ref(),
-            repository.as_os_str(),
-            "--name".as_ref(),
-            "office".as_ref(),
-        ];
-        rescue(&words)?.succeeded()?;
+        capture(&disk, &repository, &["--name", "office"])?;
         let size = fs::metadata(&disk)?.len();
         Ok(Self {
             folder,
@@ -71,8 +63,16 @@ impl Captured {
     /// # Errors
     /// When the host has no room.
     pub fn target(&self) -> Result<PathBuf> {
+        self.larger_target(0)
+    }
+
+    /// The same, with so many more bytes.
+    ///
+    /// # Errors
+    /// As [`Self::target`].
+    pub fn larger_target(&self, more: u64) -> Result<PathBuf> {
         let target = self.folder.path().join("after.raw");
-        blank_disk(&target, self.size)?;
+        blank_disk(&target, self.size + more)?;
         Ok(target)
     }
 
@@ -83,6 +83,16 @@ impl Captured {
     pub fn restore(&self, target: &Path, controller: &str, more: &[&str]) -> Result<Run> {
         let list = self.folder.path().join("hardware");
         fs::write(&list, format!("{controller}\n"))?;
+        let mut words: Vec<&OsStr> = vec!["--hardware".as_ref(), list.as_os_str()];
+        words.extend(more.iter().map(OsStr::new));
+        self.restore_with(target, &words)
+    }
+
+    /// Restores onto `target` as `more` says.
+    ///
+    /// # Errors
+    /// When the program cannot be run.
+    pub fn restore_with(&self, target: &Path, more: &[&OsStr]) -> Result<Run> {
         let mut words: Vec<&OsStr> = vec![
             "restore".as_ref(),
             "office".as_ref(),
@@ -90,11 +100,9 @@ impl Captured {
             self.repository.as_os_str(),
             "--to".as_ref(),
             target.as_os_str(),
-            "--hardware".as_ref(),
-            list.as_os_str(),
             "--yes".as_ref(),
         ];
-        words.extend(more.iter().map(OsStr::new));
+        words.extend(more);
         rescue(&words)
     }
 }

@@ -20,8 +20,8 @@ mod units;
 
 pub use io::{MemDisk, ReadAt, Window, WriteAt};
 pub use layout::{
-    Converted, DiskEnds, Growth, Layout, LayoutRefusal, TableWrite, ToGpt, ToGptRefusal, WriteRole,
-    grow_last, plan_layout, to_gpt,
+    BiosBoot, Converted, DiskEnds, Growth, Layout, LayoutRefusal, TableWrite, ToGpt, ToGptRefusal,
+    WriteRole, add_bios_boot, add_esp, bios_boot_places, grow_last, plan_layout, to_gpt,
 };
 pub use regions::{Region, RegionKind, regions};
 pub use table::{

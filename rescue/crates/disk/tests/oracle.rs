@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use disk::{
-    Layout, NoteKind, Partition, ReadAt, SectorSize, Table, TableKind, ToGpt, plan_layout,
+    Layout, NoteKind, Partition, ReadAt, SectorSize, Table, TableKind, ToGpt, add_esp, plan_layout,
     read_table, regions, to_gpt,
 };
 use tempfile::NamedTempFile;
@@ -329,6 +329,7 @@ fn sgdisk_and_sfdisk_find_nothing_wrong_with_a_gpt_made_of_an_mbr() {
         let wanted = ToGpt {
             reuse,
             esp_size: 12 * MIB,
+            logical: false,
             guid: &guid,
         };
         let found = to_gpt(&table, disk.file(), size * MIB, &wanted).unwrap();
@@ -352,6 +353,126 @@ fn sgdisk_and_sfdisk_find_nothing_wrong_with_a_gpt_made_of_an_mbr() {
         assert_eq!(recovery["type"], "DE94BBA4-06D1-4D40-A16A-BFD50179D6AC");
         assert_eq!(recovery["attrs"], "RequiredPartition GUID:63");
     }
+}
+
+/// What `sgdisk -i` says of partition `number`.
+fn details(disk: &Disk, number: u32) -> String {
+    must(
+        "gdisk",
+        "sgdisk",
+        &[&format!("-i={number}"), disk.path()],
+        "",
+    )
+}
+
+/// A disk that a BIOS starts: 1 boots, 2 is the root, 5 has a name and attributes.
+fn for_bios() -> Disk {
+    let disk = Disk::new(64 * MIB);
+    must(
+        "gdisk",
+        "sgdisk",
+        &[
+            "--clear",
+            "--new=1:2048:4095",
+            "--typecode=1:ef02",
+            "--new=2:4096:+20M",
+            "--typecode=2:8300",
+            "--change-name=2:root",
+            "--new=5:92160:126975",
+            "--attributes=5:set:63",
+            "--change-name=5:Daten für Zoë",
+            disk.path(),
+        ],
+        "",
+    );
+    disk
+}
+
+#[test]
+fn sgdisk_finds_nothing_wrong_with_an_esp_that_is_added_to_a_gpt() {
+    let disk = for_bios();
+    let table = disk.table(SectorSize::B512);
+    let before = [1, 2, 5].map(|number| details(&disk, number));
+    let guid = |at: Option<u64>| uuid::Uuid::from_u128(u128::from(at.unwrap_or(7)) << 64 | 0xabc);
+    let wanted = |esp_size| ToGpt {
+        reuse: None,
+        esp_size,
+        logical: false,
+        guid: &guid,
+    };
+    // In the gap before 5; behind it, where the backup was and beyond.
+    for (size, esp_size, start) in [(64, 12, 22), (96, 12, 62), (96, 33, 62)] {
+        let esp_size = esp_size * MIB;
+        let found = add_esp(&table, disk.file(), size * MIB, &wanted(esp_size)).unwrap();
+        assert!(found.kept && !found.reused);
+        assert_eq!((found.esp, found.esp_extent.start), (3, start * MIB));
+        // It is written before the table.
+        let esp = found.esp_extent;
+        for write in &found.layout.writes {
+            let at = write.extent();
+            assert!(at.end() <= esp.start || at.start >= esp.end(), "{at:?}");
+        }
+        let target = disk.restore(&found.table, &found.layout, size * MIB);
+        let text = must("gdisk", "sgdisk", &["-v", target.path()], "");
+        assert!(text.contains("No problems found"), "{text}");
+        let text = must("fdisk", "sfdisk", &["--verify", target.path()], "");
+        assert!(text.contains("No errors detected"), "{text}");
+        assert_eq!([1, 2, 5].map(|number| details(&target, number)), before);
+        let esp = details(&target, 3);
+        let code = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B (EFI system partition)";
+        assert!(esp.contains(code), "{esp}");
+        let first = format!("First sector: {} ", start * MIB / 512);
+        assert!(esp.contains(&first), "{esp}");
+        let len = format!("Partition size: {} sectors", esp_size / 512);
+        assert!(esp.contains(&len), "{esp}");
+        assert_eq!(
+            target.sfdisk()["id"],
+            disk.sfdisk()["id"],
+            "the disk's GUID is another"
+        );
+        // What a BIOS starts: code in sector 0 and its partition.
+        let start = |disk: &Disk| {
+            let mut code = vec![0; 440];
+            ReadAt::read_exact_at(disk.file(), &mut code, 0).unwrap();
+            code
+        };
+        assert_eq!(start(&target), start(&disk));
+    }
+    let refused = add_esp(&table, disk.file(), 64 * MIB, &wanted(32 * MIB)).unwrap_err();
+    let enough = 62 + 32 + 1;
+    let words = format!("one of {} bytes", enough * MIB);
+    assert!(refused.to_string().contains(&words), "{refused}");
+    let found = add_esp(&table, disk.file(), enough * MIB, &wanted(32 * MIB));
+    assert_eq!(found.unwrap().esp_extent.start, 62 * MIB);
+}
+
+#[test]
+fn logical_partitions_become_ordinary_ones_with_their_numbers() {
+    let disk = Disk::new(96 * MIB);
+    let script = "label: dos\nlabel-id: 0x36234da4\nstart=2048, size=40960, type=83, bootable\n\
+                  start=45054, size=53250, type=5\nstart=45056, size=20480, type=82\n\
+                  start=67584, size=20480, type=8e\n";
+    must("fdisk", "sfdisk", &["-q", disk.path()], script);
+    let table = disk.table(SectorSize::B512);
+    let guid = |at: Option<u64>| uuid::Uuid::from_u128(u128::from(at.unwrap_or(7)) << 64 | 0xabc);
+    let wanted = |logical| ToGpt {
+        reuse: None,
+        esp_size: 34 * MIB,
+        logical,
+        guid: &guid,
+    };
+    let refused = to_gpt(&table, disk.file(), 96 * MIB, &wanted(false)).unwrap_err();
+    assert!(refused.to_string().contains("extended"), "{refused}");
+    let found = to_gpt(&table, disk.file(), 96 * MIB, &wanted(true)).unwrap();
+    let numbers: Vec<(u32, u64)> = (found.table.partitions.iter())
+        .map(|p| (p.number, p.start / 512))
+        .collect();
+    assert_eq!(numbers, [(1, 2048), (2, 88064), (5, 45056), (6, 67584)]);
+    let target = disk.restore(&found.table, &found.layout, 96 * MIB);
+    let text = must("gdisk", "sgdisk", &["-v", target.path()], "");
+    assert!(text.contains("No problems found"), "{text}");
+    compare(&found.table, &target.sfdisk());
+    assert!(details(&target, 5).contains("(Linux swap)"));
 }
 
 #[test]

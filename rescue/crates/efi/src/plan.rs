@@ -39,6 +39,9 @@ pub struct RestoredDisk {
     pub partitions: Vec<HardDrive>,
     /// Files that options lead to and that are known not to be on their partition.
     pub absent: Vec<(HardDrive, String)>,
+    /// Partitions of other disks that are in the machine. What leads nowhere here may
+    /// be theirs, where they are named like one of this disk's (a copy of it).
+    pub elsewhere: Vec<HardDrive>,
     /// Its loaders, the one that is to be tried first in front.
     pub wanted: Vec<Wanted>,
     /// Whether new options come last in the order: it may not be the disk that the machine
@@ -70,6 +73,8 @@ pub struct Changes {
     pub order: Option<Vec<BootNumber>>,
     /// Options to remove.
     pub remove: Vec<(BootNumber, Stale)>,
+    /// Those that would be removed, but may be another disk's.
+    pub kept: Vec<BootNumber>,
 }
 
 impl Changes {
@@ -92,7 +97,7 @@ impl Known {
     /// # Errors
     /// [`NoNumber`].
     pub fn changes(&self, disk: &RestoredDisk) -> Result<Changes, NoNumber> {
-        let stale = self.stale(disk);
+        let (stale, shared) = self.stale(disk);
         let mut taken: BTreeSet<BootNumber> = self.options.keys().copied().collect();
         taken.extend(&self.unknown);
         taken.extend(&self.order);
@@ -119,6 +124,7 @@ impl Known {
         let order = self.new_order(&changes.numbers, &stale, disk.last);
         changes.order = (order != self.order).then_some(order);
         changes.remove = stale.into_iter().collect();
+        changes.kept = shared;
         Ok(changes)
     }
 
@@ -128,8 +134,10 @@ impl Known {
         place.unwrap_or(usize::MAX)
     }
 
-    fn stale(&self, disk: &RestoredDisk) -> BTreeMap<BootNumber, Stale> {
+    /// What is stale, and what would be if it could not be another disk's.
+    fn stale(&self, disk: &RestoredDisk) -> (BTreeMap<BootNumber, Stale>, Vec<BootNumber>) {
         let mut stale = BTreeMap::new();
+        let mut shared = Vec::new();
         let mut kept: Vec<&LoadOption> = Vec::new();
         let mut numbers: Vec<BootNumber> = self.options.keys().copied().collect();
         // Of two that are the same, the one that is tried first stays.
@@ -138,11 +146,11 @@ impl Known {
             let Some(option) = self.options.get(&number) else {
                 continue;
             };
-            match option
-                .path
-                .file()
-                .and_then(|(at, file)| disk.is_stale(at, &file))
-            {
+            let Some((at, file)) = option.path.file() else {
+                continue;
+            };
+            match disk.is_stale(at, &file) {
+                Some(Some(_)) if disk.is_elsewhere(at) => shared.push(number),
                 Some(Some(why)) => drop(stale.insert(number, why)),
                 Some(None) if kept.iter().any(|other| is_same(other, option)) => {
                     stale.insert(number, Stale::Double);
@@ -151,7 +159,7 @@ impl Known {
                 None => {}
             }
         }
-        stale
+        (stale, shared)
     }
 
     /// An option that leads to the very file. (One that also names the controller is
@@ -209,6 +217,11 @@ impl Wanted {
 }
 
 impl RestoredDisk {
+    /// Whether another disk has a partition of that name.
+    fn is_elsewhere(&self, at: HardDrive) -> bool {
+        self.elsewhere.iter().any(|there| there.is_named_as(&at))
+    }
+
     /// `None` for what is on another disk; otherwise why it is stale, if it is.
     fn is_stale(&self, at: HardDrive, file: &str) -> Option<Option<Stale>> {
         let mut partitions = self.partitions.iter();

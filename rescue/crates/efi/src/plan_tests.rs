@@ -36,6 +36,7 @@ fn disk() -> RestoredDisk {
     RestoredDisk {
         partitions: vec![esp(OURS)],
         absent: Vec::new(),
+        elsewhere: Vec::new(),
         wanted: vec![Wanted {
             title: "debian".to_owned(),
             partition: esp(OURS),
@@ -48,6 +49,38 @@ fn disk() -> RestoredDisk {
 
 fn numbers(numbers: &[u16]) -> Vec<BootNumber> {
     numbers.iter().copied().map(BootNumber).collect()
+}
+
+/// A copy of the disk is still in the machine: what leads nowhere on the restored one
+/// may start that.
+#[test]
+fn what_may_be_a_copy_s_stays() {
+    let moved = HardDrive {
+        start: 4096,
+        ..esp(OURS)
+    };
+    let known = known(
+        &[0, 1, 2],
+        &[
+            (0, option("moved", moved, SHIM)),
+            (1, option("gone", esp(OURS), "\\EFI\\old\\grubx64.efi")),
+            (2, option("other", esp(9), SHIM)),
+        ],
+    );
+    let mut disk = disk();
+    disk.absent = vec![(esp(OURS), "\\EFI\\old\\grubx64.efi".to_owned())];
+    let alone = known.changes(&disk).unwrap();
+    let removed: Vec<BootNumber> = alone.remove.iter().map(|(number, _)| *number).collect();
+    assert_eq!((removed, alone.kept), (numbers(&[0, 1]), Vec::new()));
+    disk.elsewhere = vec![esp(9)];
+    assert_eq!(known.changes(&disk).unwrap().kept, []);
+    disk.elsewhere = vec![moved];
+    let changes = known.changes(&disk).unwrap();
+    assert_eq!(
+        (changes.remove, changes.kept),
+        (Vec::new(), numbers(&[0, 1]))
+    );
+    assert_eq!(changes.order, Some(numbers(&[3, 0, 1, 2])));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bytes::{Source, array, be32, has, le32, slice};
 use crate::error::{Error, Stop};
-use crate::{FsKind, ext, fat, ntfs, swap};
+use crate::{FsKind, bitlocker, ext, fat, ntfs, swap};
 
 /// The first bytes of the partition that are looked at: up to the end of the
 /// first ZFS label.
@@ -106,6 +106,9 @@ fn head_kinds(head: &[u8]) -> Vec<FsKind> {
     }
     if zfs_uberblocks(head) >= 4 {
         kinds.push(FsKind::Zfs);
+    }
+    if bitlocker::is_to_go(head) {
+        kinds.push(FsKind::Bitlocker);
     }
     // The others with a boot sector have names in it; FAT's is free text.
     let named = [FsKind::Ntfs, FsKind::Exfat, FsKind::Bitlocker, FsKind::Refs];

@@ -5,9 +5,11 @@
 //! damaged bitmap, an unknown feature, a dirty journal that cannot be
 //! overlaid) stays used, and a note says why.
 //!
-//! What it takes to read that of NTFS also reads files: [`NtfsFiles`].
+//! What it takes to read that of NTFS also reads files: [`NtfsFiles`]. Of a BitLocker
+//! volume, which nobody maps, it is told what opens it: [`BitLocker`].
 #![forbid(unsafe_code)]
 
+mod bitlocker;
 mod bytes;
 mod error;
 mod ext;
@@ -22,6 +24,7 @@ use disk::{Extent, ReadAt};
 use error::Stop;
 use serde::{Deserialize, Serialize};
 
+pub use bitlocker::{Backup, BitLocker, Conversion, Made, Method, Opens, Protector, State};
 pub use error::Error;
 pub use identify::{Identity, identify};
 pub use ntfs::{NtfsFile, NtfsFiles, Unreadable};
@@ -116,11 +119,14 @@ pub fn map(dev: &dyn ReadAt) -> Result<FsMap, Error> {
             identify::names(&others)
         )))
     };
-    let mapped = match mapped {
+    let mut mapped = match mapped {
         Ok(mapped) => mapped,
         Err(Stop::Device(error)) => return Err(error),
         Err(Stop::Raw(why)) => whole(kind, &why),
     };
+    if kind == FsKind::Bitlocker {
+        mapped.notes.extend(bitlocker::notes(Source::new(dev))?);
+    }
     Ok(FsMap {
         kind,
         label,
@@ -139,6 +145,7 @@ fn dispatch(kind: FsKind, source: Source<'_>) -> Result<Mapped, Stop> {
         FsKind::Ntfs => ntfs::map(source),
         FsKind::Swap => swap::map(source),
         FsKind::Unknown => error::raw("no known signature was found"),
+        FsKind::Bitlocker => error::raw("what it uses is encrypted, too"),
         _ => error::raw("this kind is not mapped yet"),
     }
 }

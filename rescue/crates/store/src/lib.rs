@@ -20,6 +20,7 @@ pub use dir::DirStore;
 pub use error::{Error, Result};
 pub use http::{HttpStore, UNREACHED, is_unreached};
 pub use memory::MemoryStore;
+pub use names::is_valid as is_valid_name;
 pub use post::{Answer, post_json};
 pub use proxy::{BadProxy, Proxy};
 pub use web::{BadPem, Silence, Web};

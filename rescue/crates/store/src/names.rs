@@ -3,7 +3,8 @@
 /// Whether `name` is relative, has no empty or hidden part, and only
 /// characters that mean nothing to a file system, a shell or an address. So
 /// no name can lead out of the store.
-pub(crate) fn is_valid(name: &str) -> bool {
+#[must_use]
+pub fn is_valid(name: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')

@@ -4,7 +4,7 @@
 #![allow(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
-use std::io::{Error, Result};
+use std::io::{Error, Result, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
@@ -61,8 +61,22 @@ const TRIES: usize = 16;
 /// # Errors
 /// The file's, or the kernel's: `ENOENT` without the loop module.
 pub fn attach(path: &Path, access: Access) -> Result<(PathBuf, File)> {
+    attach_part(path, access, 0, 0)
+}
+
+/// As [`attach`], with the `len` bytes at `offset` only; 0 for all from there.
+///
+/// # Errors
+/// As [`attach`].
+pub fn attach_part(path: &Path, access: Access, offset: u64, len: u64) -> Result<(PathBuf, File)> {
     let writes = access == Access::ReadWrite;
     let file = OpenOptions::new().read(true).write(writes).open(path)?;
+    // The kernel gives the device the size that it has in memory for the file: of one that FUSE
+    // serves it knows none before somebody asks. (Seen with Linux 6.1: devices of 0 bytes.)
+    let expected = match (file.metadata()?.len().saturating_sub(offset), len) {
+        (rest, 0) => rest,
+        (rest, len) => rest.min(len),
+    };
     let mut control = OpenOptions::new();
     let control = control.read(true).write(true).open("/dev/loop-control")?;
     for _ in 0..TRIES {
@@ -70,11 +84,11 @@ pub fn attach(path: &Path, access: Access) -> Result<(PathBuf, File)> {
         let number = unsafe { ioctl::get_free(control.as_raw_fd()) }?;
         let device = PathBuf::from(format!("/dev/loop{number}"));
         let opened = OpenOptions::new().read(true).write(writes).open(&device)?;
-        let config = config(&file, access)?;
+        let config = config(&file, access, offset, len)?;
         // SAFETY: `config` is a `struct loop_config` (see the test of its size)
         // that outlives the call; the kernel only reads it.
         match unsafe { ioctl::configure(opened.as_raw_fd(), &raw const config) } {
-            Ok(_) => return Ok((device, opened)),
+            Ok(_) => return sized(device, opened, expected),
             Err(Errno::EBUSY) => {}
             Err(errno) => return Err(errno.into()),
         }
@@ -82,7 +96,20 @@ pub fn attach(path: &Path, access: Access) -> Result<(PathBuf, File)> {
     Err(Error::from(Errno::EBUSY))
 }
 
-fn config(file: &File, access: Access) -> Result<LoopConfig> {
+/// The device, if it has the size that it should have.
+fn sized(device: PathBuf, mut opened: File, expected: u64) -> Result<(PathBuf, File)> {
+    // (Whole sectors.)
+    let (size, expected) = (opened.seek(SeekFrom::End(0))?, expected & !511);
+    if size == expected {
+        return Ok((device, opened));
+    }
+    let device = device.display();
+    Err(Error::other(format!(
+        "{device} has {size} bytes, expected {expected}"
+    )))
+}
+
+fn config(file: &File, access: Access, offset: u64, size_limit: u64) -> Result<LoopConfig> {
     let read_only = match access {
         Access::ReadOnly => READ_ONLY,
         Access::ReadWrite => 0,
@@ -95,8 +122,8 @@ fn config(file: &File, access: Access) -> Result<LoopConfig> {
             device: 0,
             inode: 0,
             rdevice: 0,
-            offset: 0,
-            size_limit: 0,
+            offset,
+            size_limit,
             number: 0,
             encrypt_type: 0,
             encrypt_key_size: 0,

@@ -28,10 +28,7 @@ pub(crate) use make::{New, make};
 use stream::{Cached, Clock, Stream};
 
 use super::Patch;
-use super::volume::{NewFile, Overlay};
-
-/// Bytes of changes that are kept in memory at most.
-const CHANGES_MOST: usize = 512 << 20;
+use super::volume::{CHANGES_MOST, NewFile, Overlay};
 
 /// A FAT volume whose files are read.
 #[derive(Debug)]

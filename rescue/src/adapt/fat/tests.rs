@@ -48,14 +48,22 @@ fn originals() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn volume((kind, megabytes, cluster): Kind) -> Vec<u8> {
+fn volume(kind: Kind) -> Vec<u8> {
+    volume_with(kind, &originals())
+}
+
+/// A volume of that kind with `files`, made by mkfs.vfat and mtools.
+pub(in crate::adapt) fn volume_with(
+    (kind, megabytes, cluster): Kind,
+    files: &[(&str, Vec<u8>)],
+) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let (disk, tree) = (folder.path().join("fat"), folder.path().join("tree"));
     std::fs::File::create(&disk)
         .unwrap()
         .set_len(megabytes << 20)
         .unwrap();
-    for (path, bytes) in originals() {
+    for (path, bytes) in files {
         let path = tree.join(path.trim_start_matches('/'));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
@@ -71,15 +79,10 @@ fn volume((kind, megabytes, cluster): Kind) -> Vec<u8> {
 }
 
 fn new(path: &str, bytes: Vec<u8>) -> NewFile {
-    NewFile {
-        path: path.to_owned(),
-        after: 0,
-        bytes,
-        create_folders: true,
-    }
+    NewFile::made(path.to_owned(), bytes)
 }
 
-fn patched(mut bytes: Vec<u8>, patches: &[Patch]) -> Vec<u8> {
+pub(in crate::adapt) fn patched(mut bytes: Vec<u8>, patches: &[Patch]) -> Vec<u8> {
     for patch in patches {
         let at = patch.at as usize;
         assert_eq!(bytes[at..][..patch.before.len()], patch.before);

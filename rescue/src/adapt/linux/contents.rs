@@ -12,8 +12,12 @@ const HEADER: usize = 110;
 const MAGIC: [&[u8]; 2] = [b"070701", b"070702"];
 /// What a zstd frame begins with (RFC 8878).
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// And gzip (RFC 1952) with deflate.
+const GZIP: [u8; 3] = [0x1f, 0x8b, 8];
 /// No name is longer than this many bytes.
 const NAME: usize = 4096;
+/// More files are not remembered.
+const FILES: usize = 100_000;
 /// Bytes that are unpacked at most.
 const MOST: u64 = 4 << 30;
 
@@ -26,6 +30,8 @@ const LZ4: [u8; 4] = [0x02, 0x21, 0x4c, 0x18];
 pub(super) struct Contents {
     /// The names of its modules, as far as they were read.
     pub(super) modules: BTreeSet<String>,
+    /// The paths of its other files: "etc/lvm/devices/system.devices".
+    pub(super) files: BTreeSet<String>,
     /// Whether some of them are not compressed.
     pub(super) plain: bool,
     /// Whether all of it was read: it may be compressed in a way that is not, or damaged.
@@ -46,7 +52,8 @@ pub(super) fn contents(initramfs: &[u8]) -> Contents {
                 found.whole = true;
                 return found;
             }
-            _ if rest.starts_with(&ZSTD) => unpack(rest, &mut found),
+            _ if rest.starts_with(&ZSTD) => zstd(rest, &mut found),
+            _ if rest.starts_with(&GZIP) => gzip(rest, &mut found),
             _ if MAGIC.iter().any(|magic| rest.starts_with(magic)) => archive(rest, &mut found),
             _ => None,
         };
@@ -59,13 +66,25 @@ pub(super) fn contents(initramfs: &[u8]) -> Contents {
 }
 
 /// Reads one frame; what is after it.
-fn unpack<'b>(bytes: &'b [u8], found: &mut Contents) -> Option<&'b [u8]> {
+fn zstd<'b>(bytes: &'b [u8], found: &mut Contents) -> Option<&'b [u8]> {
     let decoder = zstd::stream::read::Decoder::with_buffer(bytes).ok()?;
-    let mut decoder = std::io::BufReader::new(decoder.single_frame().take(MOST));
+    let decoder = packed(decoder.single_frame(), found)?;
+    Some(decoder.finish())
+}
+
+/// The same of gzip.
+fn gzip<'b>(bytes: &'b [u8], found: &mut Contents) -> Option<&'b [u8]> {
+    let decoder = packed(flate2::bufread::GzDecoder::new(bytes), found)?;
+    Some(decoder.into_inner())
+}
+
+/// Reads what is unpacked to its end.
+fn packed<R: Read>(decoder: R, found: &mut Contents) -> Option<R> {
+    let mut decoder = std::io::BufReader::new(decoder.take(MOST));
     loop {
         let next = decoder.fill_buf().ok()?;
         match next.first() {
-            None => return Some(decoder.into_inner().into_inner().finish()),
+            None => return Some(decoder.into_inner().into_inner()),
             Some(0) => decoder.consume(1),
             Some(_) => archive(&mut decoder, found).map(drop)?,
         }
@@ -100,7 +119,16 @@ fn archive<R: Read>(mut from: R, found: &mut Contents) -> Option<R> {
         }
         let path = String::from_utf8_lossy(&text);
         found.plain |= path.ends_with(".ko");
-        found.modules.extend(name_of(&path));
+        match name_of(&path) {
+            Some(name) => {
+                found.modules.insert(name);
+            }
+            None if found.files.len() < FILES => {
+                let path = path.trim_start_matches("./").trim_start_matches('/');
+                found.files.insert(path.to_owned());
+            }
+            None => {}
+        }
     }
 }
 
@@ -112,6 +140,8 @@ fn number(header: &[u8], at: usize) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::super::archive::Archive;
     use super::*;
 
@@ -132,6 +162,12 @@ mod tests {
         all.extend(with("lib/modules/6.1/kernel/sd_mod.ko"));
         let found = contents(&all);
         assert!(found.whole && found.plain, "{found:?}");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&packed).unwrap();
+        let mut zipped = gzip.finish().unwrap();
+        zipped.extend(with("lib/modules/6.1/kernel/sd_mod.ko"));
+        let same = contents(&zipped);
+        assert_eq!((same.whole, &same.modules), (true, &found.modules));
         assert_eq!(Vec::from_iter(found.modules), ["nvme_core", "sd_mod"]);
         for bad in [&all[..all.len() - 50], &all[..300], b"\x1f\x8bgzip"] {
             assert!(!contents(bad).whole);

@@ -9,10 +9,12 @@
 //! host-only initramfs has them for its own few modules; the archive brings
 //! those of the whole kernel.
 
+use std::collections::BTreeSet;
+
 use super::archive::Archive;
-use super::contents;
 use super::index::{self, Index, name_of};
 use super::{ALWAYS, Failed};
+use super::{contents, firmware};
 use crate::files::Files;
 use crate::inventory::Hardware;
 
@@ -37,6 +39,17 @@ pub(super) struct Supplement {
     pub(super) missing: Vec<String>,
     /// The archive; empty when all is built into the kernel or in the initramfs.
     pub(super) archive: Vec<u8>,
+    /// Whether there are drivers in it.
+    pub(super) brings: bool,
+    /// Copies of the system's texts in it that become others.
+    pub(super) copies: Vec<String>,
+}
+
+/// A text of the system, and where an initramfs may have a copy of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Copied {
+    pub(super) paths: Vec<String>,
+    pub(super) text: Vec<u8>,
 }
 
 /// For the kernel whose modules are in `folder` ("/lib/modules/6.1.0-1-amd64") and
@@ -46,6 +59,7 @@ pub(super) fn supplement(
     folder: &str,
     initramfs: &[u8],
     hardware: &Hardware,
+    texts: &[Copied],
 ) -> Result<Option<Supplement>, Failed> {
     let Some(index) = Index::read(files, folder)? else {
         return Ok(None);
@@ -68,7 +82,7 @@ pub(super) fn supplement(
     names.sort_unstable();
     names.dedup();
     found.drivers = names.iter().map(|name| (*name).to_owned()).collect();
-    let paths = index.closure(names);
+    let paths = index.closure(names.iter().copied());
     let there = contents::contents(initramfs);
     let is_there = |path: &&str| name_of(path).is_some_and(|name| there.modules.contains(&name));
     // What is not on the way to the disk is welcome, and no reason to change anything.
@@ -77,25 +91,61 @@ pub(super) fn supplement(
     } else {
         &way
     };
-    if !needed.iter().all(is_there) {
-        if there.lz4 {
-            return Err(Failed::Lz4);
-        }
-        // Lists that name compressed files would hide those that were decompressed for it.
-        if paths.iter().any(|path| !path.ends_with(".ko")) && (there.plain || !there.whole) {
+    let lacks = !needed.iter().all(is_there);
+    let copies = copies(texts, &there);
+    found.copies = copies.iter().map(|(path, _)| format!("/{path}")).collect();
+    if (lacks || !copies.is_empty()) && there.lz4 {
+        return Err(Failed::Lz4);
+    }
+    if lacks {
+        // Lists that name compressed files would hide those that were decompressed for it: these
+        // come as the lists have them, too.
+        let hides = paths.iter().any(|path| !path.ends_with(".ko"));
+        if hides && !there.whole {
             return Err(Failed::Decompressed);
         }
-        found.archive = archive(files, folder, &paths)?;
+        let all = match hides && there.plain {
+            true => {
+                let known = there.modules.iter().map(String::as_str);
+                index.closure(
+                    names
+                        .iter()
+                        .copied()
+                        .chain(known.filter(|name| index.has(name))),
+                )
+            }
+            false => paths,
+        };
+        found.brings = true;
+        found.archive = archive(files, folder, &all, &copies)?;
+    } else if !copies.is_empty() {
+        let mut archive = Archive::default();
+        copies
+            .iter()
+            .for_each(|(path, text)| archive.file(path, 1, text));
+        found.archive = archive.finish();
     }
     Ok(Some(found))
+}
+
+/// Those of `texts` that the initramfs has, or may have where it cannot be looked into.
+fn copies<'t>(texts: &'t [Copied], there: &contents::Contents) -> Vec<(&'t str, &'t [u8])> {
+    let all = texts.iter().flat_map(|copied| {
+        let paths = copied.paths.iter();
+        paths.map(|path| (path.trim_start_matches('/'), &*copied.text))
+    });
+    all.filter(|(path, _)| !there.whole || there.files.contains(*path))
+        .collect()
 }
 
 fn archive<'p>(
     files: &dyn Files,
     folder: &str,
     paths: impl IntoIterator<Item = &'p &'p str>,
+    copies: &[(&str, &[u8])],
 ) -> Result<Vec<u8>, Failed> {
     let mut archive = Archive::default();
+    let mut firmware = BTreeSet::new();
     let mut total = 0usize;
     let below = folder.trim_start_matches('/');
     let below = below.strip_prefix("usr/").unwrap_or(below);
@@ -111,10 +161,18 @@ fn archive<'p>(
     for path in paths {
         let whole = format!("{folder}/{path}");
         let bytes = files.read(&whole, MODULE)?;
-        add(path, &bytes.ok_or(Failed::NoModule(whole))?)?;
+        let bytes = bytes.ok_or(Failed::NoModule(whole))?;
+        add(path, &bytes)?;
+        firmware.extend(firmware::of(path, &bytes));
     }
     for (name, bytes) in index::lists(files, folder)? {
         add(&name, &bytes)?;
+    }
+    for (path, bytes) in firmware::files(files, &firmware, MOST.saturating_sub(total))? {
+        archive.file(&path, 1, &bytes);
+    }
+    for (path, text) in copies {
+        archive.file(path, 1, text);
     }
     Ok(archive.finish())
 }
@@ -186,7 +244,7 @@ mod tests {
     fn a_driver_comes_with_what_it_needs_and_the_lists() {
         let root = tempfile::tempdir().unwrap();
         let files = system(root.path());
-        let found = supplement(&files, FOLDER, b"?", &hardware(&[NVME]))
+        let found = supplement(&files, FOLDER, b"?", &hardware(&[NVME]), &[])
             .unwrap()
             .unwrap();
         assert_eq!(
@@ -212,10 +270,12 @@ mod tests {
             others: vec![NVME.to_owned()],
             ..hardware(&[AHCI])
         };
-        let found = supplement(&files, FOLDER, b"?", &beside).unwrap().unwrap();
+        let found = supplement(&files, FOLDER, b"?", &beside, &[])
+            .unwrap()
+            .unwrap();
         assert!(found.archive.is_empty() && found.drivers == ["nvme"]);
         // Once it is there, it need not come again.
-        let again = supplement(&files, FOLDER, text.as_bytes(), &hardware(&[NVME]));
+        let again = supplement(&files, FOLDER, text.as_bytes(), &hardware(&[NVME]), &[]);
         assert!(again.unwrap().unwrap().archive.is_empty());
         assert!(!text.contains("usr/lib") && !text.contains("modules.builtin.bin"));
     }
@@ -224,18 +284,19 @@ mod tests {
     fn what_is_built_in_needs_nothing_and_what_nobody_drives_is_named() {
         let root = tempfile::tempdir().unwrap();
         let files = system(root.path());
-        let found = supplement(&files, FOLDER, b"?", &hardware(&[AHCI]))
+        let found = supplement(&files, FOLDER, b"?", &hardware(&[AHCI]), &[])
             .unwrap()
             .unwrap();
         assert_eq!(found, Supplement::default());
-        let found = supplement(&files, FOLDER, b"?", &hardware(&[LOST]))
+        let found = supplement(&files, FOLDER, b"?", &hardware(&[LOST]), &[])
             .unwrap()
             .unwrap();
         assert_eq!(found.missing, [LOST]);
-        let error = supplement(&files, FOLDER, b"?", &hardware(&["pci:v00009999d0"])).unwrap_err();
+        let error =
+            supplement(&files, FOLDER, b"?", &hardware(&["pci:v00009999d0"]), &[]).unwrap_err();
         assert!(error.to_string().contains("gone.ko"), "{error}");
         assert!(
-            supplement(&files, "/lib/modules/5", b"", &hardware(&[]))
+            supplement(&files, "/lib/modules/5", b"", &hardware(&[]), &[])
                 .unwrap()
                 .is_none()
         );
@@ -259,9 +320,14 @@ mod tests {
             archive.file(path, 1, b"");
             archive.finish()
         };
-        let supplement = |bytes: &[u8]| supplement(&files, FOLDER, bytes, &hardware(&[NVME]));
-        for bytes in [&with("lib/modules/6.1/kernel/ext4.ko")[..], b"\x1f\x8b"] {
-            assert!(matches!(supplement(bytes), Err(Failed::Decompressed)));
+        let supplement = |bytes: &[u8]| supplement(&files, FOLDER, bytes, &hardware(&[NVME]), &[]);
+        assert!(matches!(supplement(b"\xfd7zX"), Err(Failed::Decompressed)));
+        // What was decompressed comes again, as the lists call it.
+        let plain = with("lib/modules/6.1/kernel/drivers/virtio_blk.ko");
+        let found = supplement(&plain).unwrap().unwrap().archive;
+        let text = String::from_utf8_lossy(&found);
+        for name in ["nvme.ko.xz", "virtio_blk.ko.xz"] {
+            assert!(text.contains(&format!("kernel/drivers/{name}\0")), "{text}");
         }
         let same = with("lib/modules/6.1/kernel/ext4.ko.xz");
         assert!(!supplement(&same).unwrap().unwrap().archive.is_empty());

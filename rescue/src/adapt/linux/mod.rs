@@ -4,12 +4,19 @@
 
 mod archive;
 mod contents;
-mod fstab;
+mod esp;
+mod firmware;
 mod index;
 mod initramfs;
+mod known;
+mod loadable;
+mod saved;
+mod texts;
 
-use image::DiskImage;
-use serde::{Deserialize, Serialize};
+pub(crate) use known::Volumes;
+
+use initramfs::Copied;
+use loadable::Loadable;
 
 use super::Adaptation;
 use super::volume::NewFile;
@@ -22,8 +29,6 @@ const ALWAYS: [&str; 1] = ["sd_mod"];
 const MODULES: &str = "/lib/modules";
 /// No initramfs is larger than this many bytes.
 const INITRAMFS: u64 = 512 << 20;
-/// No text is.
-const TEXT: u64 = 1 << 20;
 /// More kernels than this are not looked at.
 const KERNELS: usize = 32;
 
@@ -36,57 +41,69 @@ pub(crate) enum Failed {
     NoModule(String),
     #[error("its drivers have more than {} MiB", .0 >> 20)]
     TooMuch(usize),
+    #[error("there is no room on its volume for the drivers that it needs here")]
+    NoRoom,
     #[error("it is compressed with LZ4, to which nothing can be appended")]
     Lz4,
     #[error(
-        "the kernel's modules are compressed, and those in it are not, or are not known: the kernel's \
-         lists would hide them"
+        "the kernel's modules are compressed, and those in it may not be: the kernel's lists would \
+         hide them"
     )]
     Decompressed,
 }
 
-/// The partitions of a disk, by what they are called whatever controller it hangs on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Partitions {
-    /// The number of the one that the system is on.
-    own: u32,
-    /// Numbers and names.
-    names: Vec<(u32, String)>,
-}
-
-/// Those of `disk`, of which the system is on number `own`.
-pub(super) fn partitions(disk: &DiskImage, own: u32) -> Partitions {
-    let named = disk.regions.iter().filter_map(|region| {
-        let uuid = region.fs.as_ref()?.uuid.as_ref()?;
-        Some((region.partition()?.number, format!("UUID={uuid}")))
-    });
-    Partitions {
-        own,
-        names: named.collect(),
-    }
-}
-
-/// What the Linux among `files` needs.
+/// What the Linux among `files` needs; nothing comes to these initramfs, whose volume is
+/// `full`.
 pub(super) fn plan(
     files: &dyn Files,
     hardware: &Hardware,
-    partitions: &Partitions,
+    volumes: &Volumes,
+    full: &[String],
 ) -> Result<Adaptation, Failed> {
     let mut told = Adaptation::default();
+    let mut texts = texts::renamed(files, volumes, &mut told);
+    texts.extend(texts::follow(files, &hardware.cards, &mut told));
+    esp::follow(files, volumes, &mut told)?;
     let known = !hardware.way.is_empty() || !hardware.others.is_empty();
     if known {
-        for kernel in kernels(files)? {
+        let loadable = Loadable::of(files)?;
+        let kernels = kernels(files)?;
+        for kernel in &kernels {
             // One kernel that starts is enough: the boot menu has them all.
-            if let Err(why) = kernel_for(files, &kernel, hardware, &mut told) {
-                told.warnings.push(format!(
+            let done = match full.contains(&kernel.initramfs) {
+                true => Err(Failed::NoRoom),
+                false => kernel_for(files, kernel, hardware, &texts, &mut told),
+            };
+            match done {
+                Ok(boots) => {
+                    let boots = boots.filter(|_| loadable.has(&kernel.version));
+                    told.boots.extend(boots);
+                }
+                Err(why) => told.warnings.push(format!(
                     "{}, the initramfs of kernel {}, stays as it was captured: {why}.",
                     kernel.initramfs, kernel.version
-                ));
+                )),
             }
         }
+        // (What no initramfs was found of starts in some other way, or not.)
+        let mut all = kernels.iter();
+        if !kernels.is_empty() && !all.any(|kernel| loadable.has(&kernel.version)) {
+            without_kernel(&loadable, volumes, &mut told);
+        }
     }
-    rename(files, partitions, &mut told)?;
+    saved::originals(files, &mut told)?;
     Ok(told)
+}
+
+/// Tells that no boot loader finds a kernel of it; but for a /boot elsewhere, which may have them.
+fn without_kernel(loadable: &Loadable, volumes: &Volumes, told: &mut Adaptation) {
+    let gone = loadable.gone();
+    if gone.is_certain && volumes.boot_is_elsewhere {
+        return;
+    }
+    told.warnings.push(gone.why.clone());
+    told.kernels_gone
+        .extend(gone.is_certain.then_some(gone.why));
 }
 
 /// A kernel of the system.
@@ -97,10 +114,19 @@ struct Kernel {
     initramfs: String,
 }
 
-/// The kernels that have an initramfs.
+/// The numbers in a version, so that 6.1.0-10 comes after 6.1.0-9.
+fn numbers(version: &str) -> (Vec<u64>, String) {
+    let numbers = version.split(|c: char| !c.is_ascii_digit());
+    let numbers = numbers.filter_map(|digits| digits.parse().ok());
+    (numbers.collect(), version.to_owned())
+}
+
+/// The kernels that have an initramfs, the newest first.
 fn kernels(files: &dyn Files) -> Result<Vec<Kernel>, FilesError> {
     let there = files.list("/boot")?;
-    let versions = files.list(MODULES)?.into_iter().rev();
+    let mut versions = files.list(MODULES)?;
+    versions.sort_by_cached_key(|version| numbers(version));
+    let versions = versions.into_iter().rev();
     let kernel = |version: String| {
         let names = [
             format!("initrd.img-{version}"),
@@ -116,20 +142,21 @@ fn kernels(files: &dyn Files) -> Result<Vec<Kernel>, FilesError> {
     Ok(versions.filter_map(kernel).take(KERNELS).collect())
 }
 
-/// What `kernel` gets.
+/// What `kernel` gets; how it boots then, in words, where that is proven.
 fn kernel_for(
     files: &dyn Files,
     kernel: &Kernel,
     hardware: &Hardware,
+    texts: &[Copied],
     told: &mut Adaptation,
-) -> Result<(), Failed> {
+) -> Result<Option<String>, Failed> {
     let version = &kernel.version;
     let folder = format!("{MODULES}/{version}");
     let Some(bytes) = files.read(&kernel.initramfs, INITRAMFS)? else {
-        return Ok(());
+        return Ok(None);
     };
-    let Some(found) = initramfs::supplement(files, &folder, &bytes, hardware)? else {
-        return Ok(());
+    let Some(found) = initramfs::supplement(files, &folder, &bytes, hardware, texts)? else {
+        return Ok(None);
     };
     if !found.missing.is_empty() {
         told.warnings.push(format!(
@@ -139,63 +166,32 @@ fn kernel_for(
         ));
     }
     let proven = found.missing.is_empty() && !hardware.way.is_empty();
-    let boots = |how: &str| format!("kernel {version} {how} what its disk needs here.");
+    let in_words = |how: &str| format!("kernel {version} {how} what its disk needs here.");
     let Some((after, bytes)) = initramfs::appended(&bytes, &found.archive) else {
-        told.boots.extend(proven.then(|| boots("has")));
-        return Ok(());
+        return Ok(proven.then(|| in_words("has")));
     };
-    told.boots.extend(proven.then(|| boots("gets")));
     let drivers = found.drivers.join(", ");
-    told.lines.push(format!(
-        "The initramfs of kernel {version} gets its own drivers for this machine: {drivers}."
-    ));
+    let mut parts = Vec::new();
+    if found.brings {
+        told.lines.push(format!(
+            "The initramfs of kernel {version} gets its own drivers for this machine: {drivers}."
+        ));
+        parts.push(format!(
+            "drivers {drivers} and the kernel's lists of modules"
+        ));
+    }
+    parts.extend(found.copies);
     told.edits.push(format!(
-        "append {} bytes to {}: drivers {drivers} and the kernel's lists of modules",
+        "append {} bytes to {}: {}",
         bytes.len(),
-        kernel.initramfs
+        kernel.initramfs,
+        parts.join(", ")
     ));
     told.files.push(NewFile {
         after,
         ..NewFile::changed(&kernel.initramfs, bytes)
     });
-    Ok(())
-}
-
-/// Names in fstab that this hardware does not have.
-fn rename(
-    files: &dyn Files,
-    partitions: &Partitions,
-    told: &mut Adaptation,
-) -> Result<(), FilesError> {
-    const FSTAB: &str = "/etc/fstab";
-    let Some(bytes) = files.read(FSTAB, TEXT)? else {
-        return Ok(());
-    };
-    let Ok(text) = String::from_utf8(bytes) else {
-        let text = format!("{FSTAB} is no text, and stays as it is.");
-        told.warnings.push(text);
-        return Ok(());
-    };
-    let stable = |number: u32| {
-        let mut names = partitions.names.iter();
-        let name = names.find(|(n, _)| *n == number);
-        name.map(|(_, name)| name.clone())
-    };
-    let changed = fstab::renamed(&text, partitions.own, &stable);
-    for device in &changed.lost {
-        told.warnings.push(format!(
-            "{FSTAB} names {device}, which may be called otherwise on this hardware."
-        ));
-    }
-    if changed.edits.is_empty() {
-        return Ok(());
-    }
-    let edits = changed.edits.join("; ");
-    told.lines.push(format!("{FSTAB}: {edits}."));
-    told.edits.push(format!("change {FSTAB}: {edits}"));
-    let bytes = changed.text.into_bytes();
-    told.files.push(NewFile::changed(FSTAB, bytes));
-    Ok(())
+    Ok(proven.then(|| in_words("gets")))
 }
 
 #[cfg(test)]
@@ -223,7 +219,8 @@ mod tests {
         ] {
             fs::write(modules.join(name), text).unwrap();
         }
-        fs::write(root.join(format!("boot/initrd.img-{version}")), "").unwrap();
+        fs::write(root.join(format!("boot/initrd.img-{version}")), [0; 4]).unwrap();
+        fs::write(root.join(format!("boot/vmlinuz-{version}")), "kernel").unwrap();
     }
 
     fn planned(root: &Path) -> Adaptation {
@@ -232,11 +229,7 @@ mod tests {
             way: vec![DISK.to_owned()],
             ..Hardware::default()
         };
-        let partitions = Partitions {
-            own: 1,
-            names: Vec::new(),
-        };
-        plan(&files, &hardware, &partitions).unwrap()
+        plan(&files, &hardware, &Volumes::default(), &[]).unwrap()
     }
 
     #[test]
@@ -259,6 +252,55 @@ mod tests {
         assert!(told.warnings[1].contains("Kernel 5"), "{told:?}");
         assert_eq!(told.boots, ["kernel 6 gets what its disk needs here."]);
         let grown: Vec<&str> = told.files.iter().map(|file| &*file.path).collect();
-        assert_eq!(grown, ["/boot/initrd.img-6"]);
+        assert_eq!(
+            grown,
+            ["/boot/initrd.img-6", "/var/lib/rescue/1/changes.txt"]
+        );
+    }
+
+    /// With modules and an initramfs alone nothing starts.
+    #[test]
+    fn a_system_without_a_kernel_is_not_said_to_boot() {
+        let root = tempfile::tempdir().unwrap();
+        for version in ["5", "6"] {
+            kernel(root.path(), version, true);
+        }
+        let file = |name: &str| root.path().join("boot").join(name);
+        let (five, six) = (file("vmlinuz-5"), file("vmlinuz-6"));
+        // The other one starts.
+        fs::remove_file(&six).unwrap();
+        let told = planned(root.path());
+        assert_eq!(told.boots, ["kernel 5 gets what its disk needs here."]);
+        assert_eq!((told.warnings.len(), told.kernels_gone.len()), (0, 0));
+        fs::remove_file(five).unwrap();
+        let told = planned(root.path());
+        assert!(told.boots.is_empty(), "{told:?}");
+        assert!(
+            told.kernels_gone[0].contains("/boot has no kernel"),
+            "{told:?}"
+        );
+        assert_eq!(told.warnings, told.kernels_gone);
+        // Its initramfs is adapted all the same.
+        assert!(
+            told.files
+                .iter()
+                .any(|new| new.path == "/boot/initrd.img-6")
+        );
+        // Others may start it: nobody can tell from here.
+        for (other, words) in [
+            ("boot/bzImage", "bzImage"),
+            ("boot/loader/entries/0123-6.conf", "/boot/loader/entries"),
+            ("etc/kernel/uki.conf", "/etc/kernel/uki.conf"),
+        ] {
+            let other = root.path().join(other);
+            fs::create_dir_all(other.parent().unwrap()).unwrap();
+            fs::write(&other, "").unwrap();
+            let told = planned(root.path());
+            assert!(told.boots.is_empty() && told.kernels_gone.is_empty());
+            assert!(told.warnings[0].contains(words), "{told:?}");
+            fs::remove_file(other).unwrap();
+        }
+        fs::write(file("kernel-genkernel-x86_64-6"), "").unwrap();
+        assert_eq!(planned(root.path()).boots.len(), 1);
     }
 }

@@ -27,8 +27,8 @@ use super::volume::NewFile;
 use super::windows::SYSTEM;
 use super::{Adaptation, over, title, with_files};
 use crate::files::open_hive;
-use crate::identity::Place;
 use crate::identity::look::{Kind, Search};
+use crate::identity::{PartitionNames, Place};
 
 /// Where UEFI has it.
 const UEFI: &str = "/EFI/Microsoft/Boot/BCD";
@@ -84,7 +84,7 @@ impl Starts<'_> {
                     ..Adaptation::default()
                 };
             }
-            all.add(&title(None, place.partition), place, found);
+            all.add(&title(None, place.partition), &place, found);
         }
     }
 
@@ -111,6 +111,7 @@ fn fat_place(region: &Region) -> Option<Place> {
         start: region.start,
         len: region.len,
         kind: Kind::Fat,
+        names: PartitionNames::default(),
     })
 }
 
@@ -121,7 +122,7 @@ pub(crate) fn plan_volume(
     around: &Around,
 ) -> Result<Adaptation, String> {
     match kind {
-        Kind::Ext => Ok(Adaptation::default()),
+        Kind::Ext | Kind::Xfs | Kind::Btrfs | Kind::Stack => Ok(Adaptation::default()),
         Kind::Ntfs => on_ntfs(&*volume, around),
         Kind::Fat => on_fat(&volume, around).map_err(|e| e.to_string()),
     }

@@ -1,8 +1,7 @@
 //! Whole volumes; mtools, dosfstools and ntfs-3g are the judges.
 
 use super::*;
-use crate::adapt::Patch;
-use crate::adapt::fat::tests::tool;
+use crate::adapt::fat::tests::{patched, tool, volume_with};
 use crate::ntfs_volume;
 use around::{Bios, Part};
 use disk::MemDisk;
@@ -46,27 +45,7 @@ fn program(len: usize) -> Vec<u8> {
 }
 
 fn esp(megabytes: u64, files: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let (disk, tree) = (folder.path().join("fat"), folder.path().join("tree"));
-    std::fs::File::create(&disk)
-        .unwrap()
-        .set_len(megabytes << 20)
-        .unwrap();
-    for (path, bytes) in files {
-        let path = tree.join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, bytes).unwrap();
-    }
-    let image = disk.to_str().unwrap();
-    tool("mkfs.vfat", &["-F", "16", "-s", "1", image]);
-    tool(
-        "sh",
-        &[
-            "-c",
-            &format!("mcopy -s -i {image} {}/* ::", tree.display()),
-        ],
-    );
-    std::fs::read(disk).unwrap()
+    volume_with(("16", megabytes, "1"), files)
 }
 
 fn around() -> Around {
@@ -79,15 +58,6 @@ fn around() -> Around {
 
 fn planned(bytes: &[u8], kind: Kind, around: &Around) -> Adaptation {
     plan_volume(Arc::new(MemDisk::new(bytes.to_vec())), kind, around).unwrap()
-}
-
-fn patched(mut bytes: Vec<u8>, patches: &[Patch]) -> Vec<u8> {
-    for patch in patches {
-        let at = patch.at as usize;
-        assert_eq!(bytes[at..][..patch.before.len()], patch.before);
-        bytes[at..][..patch.after.len()].copy_from_slice(&patch.after);
-    }
-    bytes
 }
 
 /// A file by mtools, of a volume that fsck.fat finds clean.

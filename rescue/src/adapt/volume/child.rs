@@ -21,9 +21,9 @@ use sys::mount::{Access, Trust};
 
 use super::fuse::Owner;
 use super::program::{Mode, Ntfs, Places};
-use super::put::{self, Wanted};
+use super::put;
 use super::wire::{self, Answer, Part, Task};
-use super::{FILES_MOST, NAMESPACE, VolumeError, fuse, kernel};
+use super::{FILES_MOST, NAMESPACE, NewFile, VolumeError, fuse, kernel};
 
 /// Covered by a file system of our own, so that nothing is left anywhere.
 const ROOM: &str = "/run";
@@ -43,18 +43,34 @@ pub(crate) fn run() -> io::Result<()> {
     let task: Task = wire::receive(&mut socket)?;
     let files = receive_files(&task, &mut socket)?;
     let asked = Asked(Mutex::new(socket.try_clone()?), task.size);
-    let answer: Answer = match task.part {
+    let outcome = match task.part {
         Part::Serve => serve(&task, &files, asked),
-        Part::Write => match &task.kernel {
-            Some(kind) => kernel::write(kind, Path::new(VOLUME), Path::new(FOLDER), &files),
-            None => through_ntfs(&task, &files),
-        },
+        Part::Write => work(&task, &files),
     };
-    socket.write_all(&[wire::ANSWER])?;
-    wire::send(&mut socket, &answer)
+    match outcome {
+        Ok(found) => wire::send_answer(&mut socket, &Ok(()), &found),
+        Err(error) => wire::send_answer(&mut socket, &Err(error), &[]),
+    }
 }
 
-fn receive_files(task: &Task, socket: &mut UnixStream) -> io::Result<Vec<Wanted>> {
+/// What was found out, or why it could not be done.
+type Outcome = Result<Vec<u8>, VolumeError>;
+
+fn work(task: &Task, files: &[NewFile]) -> Outcome {
+    let tree = kernel::Tree {
+        volume: Path::new(VOLUME),
+        folder: Path::new(FOLDER),
+        root: &task.folder,
+        mounts: &task.mounts,
+    };
+    match &task.job {
+        Some(job) => tree.look(job),
+        None if task.mounts.is_empty() => through_ntfs(task, files).map(|()| Vec::new()),
+        None => tree.write(files).map(|()| Vec::new()),
+    }
+}
+
+fn receive_files(task: &Task, socket: &mut UnixStream) -> io::Result<Vec<NewFile>> {
     let total: u64 = task
         .files
         .iter()
@@ -68,17 +84,15 @@ fn receive_files(task: &Task, socket: &mut UnixStream) -> io::Result<Vec<Wanted>
     for file in &task.files {
         let mut bytes = vec![0; usize::try_from(file.len).unwrap_or(0)];
         socket.read_exact(&mut bytes)?;
-        files.push(Wanted {
-            path: file.path.clone(),
-            after: file.after,
+        files.push(NewFile {
             bytes,
-            create_folders: file.create_folders,
+            ..file.file.clone()
         });
     }
     Ok(files)
 }
 
-fn serve(task: &Task, files: &[Wanted], volume: Asked) -> Answer {
+fn serve(task: &Task, files: &[NewFile], volume: Asked) -> Outcome {
     make_room(task)?;
     let covered = fs::metadata(VOLUME);
     let covered = covered.map_err(|e| VolumeError::failed("making room", &e))?;
@@ -89,18 +103,27 @@ fn serve(task: &Task, files: &[Wanted], volume: Asked) -> Answer {
         part: Part::Write,
         ..task.clone()
     };
-    have_written(&task, files)?;
+    let found = match have_written(&task, files) {
+        // The kernel tells of any end of the server as an I/O error.
+        Err(error) if server.is_finished() => {
+            return Err(served(server.join()).err().unwrap_or(error));
+        }
+        found => found?,
+    };
     sys::mount::unmount(Path::new(VOLUME))
         .map_err(|e| VolumeError::failed("unmounting the volume's file", &e))?;
-    match server.join() {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(VolumeError::failed("serving the volume", &error)),
+    served(server.join()).map(|()| found)
+}
+
+fn served(ended: std::thread::Result<io::Result<()>>) -> Answer {
+    match ended {
+        Ok(done) => done.map_err(|error| VolumeError::failed("serving the volume", &error)),
         Err(_) => Err(VolumeError::Ended("serving the volume".into())),
     }
 }
 
 /// Starts the other process, and waits until it has ended.
-fn have_written(task: &Task, files: &[Wanted]) -> Answer {
+fn have_written(task: &Task, files: &[NewFile]) -> Outcome {
     let failed = |e| VolumeError::failed("starting the process that writes", &e);
     let (mut ours, theirs) = UnixStream::pair().map_err(failed)?;
     let mut command = Command::new("/proc/self/exe");
@@ -118,19 +141,23 @@ fn have_written(task: &Task, files: &[Wanted]) -> Answer {
         let _ = child.kill();
     }
     let status = child.wait().map_err(failed)?;
-    answer.unwrap_or_else(|error| {
-        let text = format!("the process that writes: {status} ({error})");
-        Err(VolumeError::Ended(text))
-    })
+    let (answer, found) = answer.map_err(|error| {
+        VolumeError::Ended(format!("the process that writes: {status} ({error})"))
+    })?;
+    answer.map(|()| found)
 }
 
-fn converse(socket: &mut UnixStream, task: &Task, files: &[Wanted]) -> io::Result<Answer> {
+fn converse(
+    socket: &mut UnixStream,
+    task: &Task,
+    files: &[NewFile],
+) -> io::Result<(Answer, Vec<u8>)> {
     wire::send(socket, task)?;
     for file in files {
         socket.write_all(&file.bytes)?;
     }
     match wire::array(socket)? {
-        [wire::ANSWER] => wire::receive(socket),
+        [wire::ANSWER] => wire::receive_answer(socket),
         _ => Err(ErrorKind::InvalidData.into()),
     }
 }
@@ -176,7 +203,7 @@ fn connect() -> Result<File, VolumeError> {
 }
 
 /// Writes the files, and reads them again through another mount.
-fn through_ntfs(task: &Task, files: &[Wanted]) -> Answer {
+fn through_ntfs(task: &Task, files: &[NewFile]) -> Answer {
     let until = Instant::now() + Duration::from_secs(task.seconds);
     let places = Places {
         program: Path::new(&task.program),
@@ -185,7 +212,7 @@ fn through_ntfs(task: &Task, files: &[Wanted]) -> Answer {
         said: Path::new(SAID),
     };
     for (mode, work) in [
-        (Mode::Write, put::put as fn(&Path, &Wanted) -> Answer),
+        (Mode::Write, put::put as fn(&Path, &NewFile) -> Answer),
         (Mode::Look, put::check),
     ] {
         let mut ntfs = Ntfs::mount(places, mode, until)?;

@@ -47,19 +47,19 @@ pub enum VolumeError {
     #[error("the rights for {0} cannot be told: the security descriptor of its folder is damaged")]
     Rights(String),
     /// What was written does not read back.
-    #[error("{0} was written, but reads back differently: ntfs-3g cannot write it")]
+    #[error("{0} was written, but reads back differently")]
     Differs(String),
     /// What came out is no clean NTFS.
     #[error("ntfs-3g left the volume in disorder: {0}")]
     Damaged(String),
     /// The machine lacks something.
-    #[error("files cannot be put on NTFS here: {0}")]
+    #[error("volumes cannot be looked into or written on here: {0}")]
     Setting(String),
     /// No time left.
-    #[error("putting files on the volume took too long and was stopped")]
+    #[error("working on the volume took too long and was stopped")]
     Late,
     /// A program ended before its work.
-    #[error("a program ended before the files were on the volume: {0}")]
+    #[error("a program ended before its work on the volume was done: {0}")]
     Ended(String),
     /// Something else.
     #[error("{0}")]

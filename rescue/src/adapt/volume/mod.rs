@@ -18,12 +18,14 @@
 mod child;
 mod error;
 mod fuse;
+mod joined;
 mod kernel;
 mod overlay;
 mod program;
 mod put;
 mod run;
 mod security;
+mod tree;
 mod wire;
 
 use std::path::PathBuf;
@@ -36,6 +38,7 @@ use fsmap::{Consistency, FsKind, FsMap};
 pub(crate) use child::run;
 pub use error::VolumeError;
 pub use overlay::Overlay;
+pub use tree::{Beside, LinuxFs, Mount, Subvolume, Tree};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +49,7 @@ const PROGRAM: &str = "/usr/bin/ntfs-3g";
 /// An edit may take this long.
 const TIME: Duration = Duration::from_secs(120);
 /// Bytes of changes that are kept in memory at most.
-const CHANGES_MOST: usize = 512 << 20;
+pub(crate) const CHANGES_MOST: usize = 512 << 20;
 /// Bytes of all files of one edit at most.
 const FILES_MOST: u64 = 256 << 20;
 /// Names the mount namespace a process is in.
@@ -58,13 +61,23 @@ pub struct NewFile {
     /// `/Windows/System32/drivers/x.sys`, from the volume's root. What exists is
     /// found without regard to case; what is new is called as given.
     pub path: String,
-    /// How many bytes stay that it has now; all of them, or none.
+    /// How many bytes stay that it has now; all of them, or none. (More than none: Linux's
+    /// file systems.)
     pub after: u64,
     /// All that is to be in it, after these.
     #[serde(with = "super::patch::base64")]
     pub bytes: Vec<u8>,
     /// Whether folders that are not there are made.
     pub create_folders: bool,
+    /// Whether it, and folders that are made for it, are for root only. (Linux's file systems.)
+    #[serde(default)]
+    pub private: bool,
+    /// The file that it is, which gets this name; `bytes` are what is in it. (Linux's file systems.)
+    #[serde(default)]
+    pub was: Option<String>,
+    /// Whether it is a folder, without `bytes`. (Linux's file systems.)
+    #[serde(default)]
+    pub folder: bool,
 }
 
 impl NewFile {
@@ -85,6 +98,28 @@ impl NewFile {
             after: 0,
             bytes,
             create_folders: true,
+            private: false,
+            was: None,
+            folder: false,
+        }
+    }
+
+    /// All of it but for its bytes.
+    fn without_bytes(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            was: self.was.clone(),
+            bytes: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// A folder, with those that it is in. (Linux's file systems.)
+    #[must_use]
+    pub fn folder(path: &str) -> Self {
+        Self {
+            folder: true,
+            ..Self::made(path.to_owned(), Vec::new())
         }
     }
 }
@@ -156,13 +191,20 @@ impl Editor {
         if total > FILES_MOST {
             return Err(VolumeError::TooMuch(FILES_MOST));
         }
-        let (before, kernel) = usable(volume)?;
+        let before = match usable(volume)? {
+            Usable::Ntfs(map) => map,
+            Usable::Linux(fs) => {
+                let tree = Tree::of(Arc::clone(volume), fs);
+                let mut all = self.edit_tree(&tree, files)?;
+                return Ok(all.pop().unwrap_or_default());
+            }
+        };
         let overlay = Overlay::new(Arc::clone(volume), self.changes_most);
-        let answer = self.ask(&overlay, kernel, files);
-        if overlay.was_full() {
-            return Err(VolumeError::TooMuch(self.changes_most as u64));
-        }
-        answer.map_err(VolumeError::plain)?;
+        let wish = run::Wish {
+            files,
+            ..run::Wish::default()
+        };
+        self.over(&overlay, &wish)?;
         usable(&overlay).map_err(|error| match error {
             VolumeError::Unclean(why) => VolumeError::Damaged(why),
             other => VolumeError::Damaged(other.to_string()),
@@ -172,14 +214,22 @@ impl Editor {
     }
 }
 
+/// Who can write on a volume.
+enum Usable {
+    /// ntfs-3g.
+    Ntfs(FsMap),
+    /// The kernel.
+    Linux(LinuxFs),
+}
+
 /// Looks at the volume with eyes of our own, and who can write on it: ntfs-3g does
 /// not mind the mark that Windows leaves where it wants to check. (Linux replays
 /// the journal of its own file systems.)
-fn usable(volume: &dyn ReadAt) -> Result<(FsMap, Option<&'static str>), VolumeError> {
+fn usable(volume: &dyn ReadAt) -> Result<Usable, VolumeError> {
     let map = fsmap::map(volume);
     let map = map.map_err(|e| VolumeError::Failed(format!("reading the volume: {e}")))?;
     match (map.kind, map.consistency) {
-        (FsKind::Ntfs, Consistency::Clean) => Ok((map, None)),
+        (FsKind::Ntfs, Consistency::Clean) => Ok(Usable::Ntfs(map)),
         (FsKind::Ntfs, _) => {
             let notes = map.notes.join(" ");
             // (What a capture does about it is no matter here, nor its advice.)
@@ -189,7 +239,9 @@ fn usable(volume: &dyn ReadAt) -> Result<(FsMap, Option<&'static str>), VolumeEr
             let why = why.split(';').next().unwrap_or(why);
             Err(VolumeError::Unclean(why.to_owned()))
         }
-        (FsKind::Ext2 | FsKind::Ext3 | FsKind::Ext4, _) => Ok((map, Some("ext4"))),
-        _ => Err(VolumeError::NotNtfs),
+        (kind, _) => match LinuxFs::of(kind.name()) {
+            Some(fs) => Ok(Usable::Linux(fs)),
+            None => Err(VolumeError::NotNtfs),
+        },
     }
 }

@@ -25,6 +25,18 @@ struct Kept {
     /// By number; the last of a volume may be shorter.
     blocks: BTreeMap<u64, Vec<u8>>,
     full: bool,
+    /// Why the volume could not be read, the first time.
+    unread: Option<String>,
+}
+
+impl Kept {
+    /// Keeps why reading failed.
+    fn note<T>(&mut self, read: Result<T>) -> Result<T> {
+        if let Err(error) = &read {
+            self.unread.get_or_insert_with(|| error.to_string());
+        }
+        read
+    }
 }
 
 /// How much, not what.
@@ -46,10 +58,26 @@ impl Overlay {
         }
     }
 
+    /// Makes `patches`, one over the other.
+    ///
+    /// # Errors
+    /// As of any write.
+    pub fn apply(&self, patches: &[Patch]) -> Result<()> {
+        let mut patches = patches.iter();
+        patches.try_for_each(|patch| self.write_all_at(&patch.after, patch.at))
+    }
+
     /// Whether a write was refused for want of room in memory.
     #[must_use]
     pub fn was_full(&self) -> bool {
         self.kept().full
+    }
+
+    /// Why the volume below could not be read, when it could not: who reads this through a
+    /// kernel is told of an "I/O error" only.
+    #[must_use]
+    pub fn unread(&self) -> Option<String> {
+        self.kept().unread.clone()
     }
 
     /// What makes the volume into what it was made to be here.
@@ -139,8 +167,9 @@ fn parts(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, usize)> {
 impl ReadAt for Overlay {
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
         self.check(ErrorKind::UnexpectedEof, offset, buf.len())?;
-        self.base.read_exact_at(buf, offset)?;
-        let kept = self.kept();
+        let read = self.base.read_exact_at(buf, offset);
+        let mut kept = self.kept();
+        kept.note(read)?;
         let mut rest = buf;
         for (number, inside, count) in parts(offset, rest.len()) {
             let (now, later) = rest.split_at_mut(count);
@@ -172,7 +201,7 @@ impl WriteAt for Overlay {
                     kept.full = true;
                     return Err(ErrorKind::StorageFull.into());
                 }
-                let original = self.original(number)?;
+                let original = kept.note(self.original(number))?;
                 kept.blocks.insert(number, original);
             }
             let block = kept.blocks.get_mut(&number);
@@ -236,6 +265,24 @@ mod tests {
         let refused = overlay.write_all_at(&[1], 2 * BLOCK as u64).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::StorageFull);
         assert!(overlay.was_full());
+    }
+
+    #[test]
+    fn why_the_volume_cannot_be_read_is_kept() {
+        struct Torn;
+        impl ReadAt for Torn {
+            fn read_exact_at(&self, _: &mut [u8], offset: u64) -> Result<()> {
+                Err(Error::other(format!("the pack is torn at {offset}")))
+            }
+            fn size(&self) -> u64 {
+                1 << 20
+            }
+        }
+        let overlay = Overlay::new(Arc::new(Torn), 1 << 20);
+        assert_eq!(overlay.unread(), None);
+        overlay.write_all_at(&[1; 10], 4096).unwrap_err();
+        overlay.read_exact_at(&mut [0; 10], 0).unwrap_err();
+        assert_eq!(overlay.unread().unwrap(), "the pack is torn at 4096");
     }
 
     #[test]

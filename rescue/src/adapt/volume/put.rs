@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::{Error, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::VolumeError;
 use super::security::{self, Made};
+use super::{NewFile, VolumeError};
 
 /// How ntfs-3g shows and takes a security descriptor.
 const DESCRIPTOR: &CStr = c"system.ntfs_acl";
@@ -15,18 +15,8 @@ const DESCRIPTOR_MOST: usize = 64 << 10;
 /// Bytes compared at once.
 const PIECE: usize = 1 << 20;
 
-/// A file to put.
-#[derive(Debug, Clone)]
-pub(super) struct Wanted {
-    pub(super) path: String,
-    /// Of the kernel's file systems only: what is there stays, when it is so long.
-    pub(super) after: u64,
-    pub(super) bytes: Vec<u8>,
-    pub(super) create_folders: bool,
-}
-
 /// Writes a file below `root`: over the one that is there, or a new one.
-pub(super) fn put(root: &Path, wanted: &Wanted) -> Result<(), VolumeError> {
+pub(super) fn put(root: &Path, wanted: &NewFile) -> Result<(), VolumeError> {
     let (folders, name) = names(&wanted.path)?;
     let mut folder = root.to_owned();
     for name in folders {
@@ -39,7 +29,7 @@ pub(super) fn put(root: &Path, wanted: &Wanted) -> Result<(), VolumeError> {
 }
 
 /// Whether the file reads as it was to be put.
-pub(super) fn check(root: &Path, wanted: &Wanted) -> Result<(), VolumeError> {
+pub(super) fn check(root: &Path, wanted: &NewFile) -> Result<(), VolumeError> {
     let path = &wanted.path;
     let (folders, name) = names(path)?;
     let mut place = root.to_owned();
@@ -85,7 +75,7 @@ pub(super) fn names(path: &str) -> Result<(Vec<&str>, &str), VolumeError> {
 }
 
 /// The folder `name` in `folder`; made when that was asked for.
-fn enter(folder: PathBuf, name: &str, wanted: &Wanted) -> Result<PathBuf, VolumeError> {
+fn enter(folder: PathBuf, name: &str, wanted: &NewFile) -> Result<PathBuf, VolumeError> {
     let path = &wanted.path;
     let Some(found) = find(&folder, name, path)? else {
         if !wanted.create_folders {
@@ -147,7 +137,7 @@ fn fold(name: &str) -> Vec<char> {
 
 /// The file keeps its record, and with it its rights, its other names and its
 /// number.
-fn overwrite(path: &Path, wanted: &Wanted) -> Result<(), VolumeError> {
+fn overwrite(path: &Path, wanted: &NewFile) -> Result<(), VolumeError> {
     let trouble = |e: Error| trouble(&wanted.path, &e);
     let kind = fs::symlink_metadata(path).map_err(trouble)?;
     if !kind.is_file() {
@@ -162,7 +152,7 @@ fn overwrite(path: &Path, wanted: &Wanted) -> Result<(), VolumeError> {
     file.sync_all().map_err(trouble)
 }
 
-fn create(folder: &Path, name: &str, wanted: &Wanted) -> Result<(), VolumeError> {
+fn create(folder: &Path, name: &str, wanted: &NewFile) -> Result<(), VolumeError> {
     let trouble = |e: Error| trouble(&wanted.path, &e);
     let path = folder.join(name);
     let mut file = File::create_new(&path).map_err(trouble)?;
@@ -223,12 +213,7 @@ mod tests {
         fs::create_dir(root.path().join("Windows")).unwrap();
         let file = root.path().join("Windows/Some.Sys");
         fs::write(&file, [1; 5000]).unwrap();
-        let mut wanted = Wanted {
-            path: "/WINDOWS/SOME.SYS".into(),
-            after: 0,
-            bytes: vec![2; 70],
-            create_folders: false,
-        };
+        let mut wanted = NewFile::changed("/WINDOWS/SOME.SYS", vec![2; 70]);
         assert_eq!(
             check(root.path(), &wanted),
             Err(VolumeError::Differs(wanted.path.clone()))

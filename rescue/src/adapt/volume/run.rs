@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use disk::{ReadAt, WriteAt};
 
-use super::wire::{self, Announced, Answer, Part, Task};
+use super::wire::{self, Announced, Answer, Mounted, Part, Task};
 use super::{Editor, NAMESPACE, NewFile, Overlay, VolumeError};
 use crate::deadline::{Line, is_closed, is_late, last_words};
 
@@ -19,14 +19,25 @@ const ENDING: Duration = Duration::from_secs(2);
 /// All processes get this long to go when they were ended.
 const GONE: Duration = Duration::from_secs(10);
 
+/// What is asked of the process that edits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wish<'w> {
+    /// What Linux mounts itself; ntfs-3g does it when there is nothing.
+    pub(super) mounts: &'w [Mounted],
+    /// Where the system's root is on the first of these.
+    pub(super) folder: &'w str,
+    /// What to find out, instead of writing.
+    pub(super) job: Option<&'w str>,
+    pub(super) files: &'w [NewFile],
+}
+
 impl Editor {
-    /// Has another process write on `overlay`, whose file system the kernel calls
-    /// `kernel` when it shall write it.
-    pub(super) fn ask(&self, overlay: &Overlay, kernel: Option<&str>, files: &[NewFile]) -> Answer {
+    /// Has another process do what `wish` says on `overlay`; what it found out.
+    pub(super) fn ask(&self, overlay: &Overlay, wish: &Wish<'_>) -> Result<Vec<u8>, VolumeError> {
         let until = Instant::now() + self.time;
         let apart = !sys::process::is_root();
-        let mut task = self.task(overlay, files, apart)?;
-        task.kernel = kernel.map(str::to_owned);
+        let task = self.task(overlay, wish, apart)?;
+        let files = wish.files;
         let pair = UnixStream::pair();
         let (ours, theirs) = pair.map_err(|e| VolumeError::failed("making a socket", &e))?;
         let pair = UnixStream::pair();
@@ -41,22 +52,23 @@ impl Editor {
         drop(line);
         let ended = end(&mut child, closed || said.is_ok());
         wait_for_all(lives)?;
-        said.unwrap_or_else(|error| Err(failure(&error, closed, ended, apart)))
+        let (answer, found) = said.map_err(|error| failure(&error, closed, ended, apart))?;
+        answer.map(|()| found)
     }
 
-    fn task(&self, overlay: &Overlay, files: &[NewFile], apart: bool) -> Result<Task, VolumeError> {
+    fn task(&self, overlay: &Overlay, wish: &Wish<'_>, apart: bool) -> Result<Task, VolumeError> {
         let namespace = fs::read_link(NAMESPACE);
         let namespace = namespace.map_err(|e| VolumeError::failed("reading /proc", &e))?;
-        let announced = files.iter().map(|file| Announced {
-            path: file.path.clone(),
-            after: file.after,
+        let announced = wish.files.iter().map(|file| Announced {
+            file: file.without_bytes(),
             len: file.bytes.len() as u64,
-            create_folders: file.create_folders,
         });
         Ok(Task {
             part: Part::Serve,
             size: overlay.size(),
-            kernel: None,
+            mounts: wish.mounts.to_vec(),
+            folder: wish.folder.to_owned(),
+            job: wish.job.map(str::to_owned),
             program: self.ntfs_3g.clone().into_os_string(),
             namespace: namespace.into_os_string(),
             apart,
@@ -109,12 +121,12 @@ fn send(line: &mut Line, task: &Task, files: &[NewFile]) -> io::Result<()> {
 }
 
 /// Reads and writes for the process that edits, until it answers.
-fn serve(line: &mut Line, overlay: &Overlay) -> io::Result<Answer> {
+fn serve(line: &mut Line, overlay: &Overlay) -> io::Result<(Answer, Vec<u8>)> {
     let mut buffer = Vec::new();
     loop {
         let [kind] = wire::array(line)?;
         if kind == wire::ANSWER {
-            return wire::receive(line);
+            return wire::receive_answer(line);
         }
         if ![wire::READ, wire::WRITE].contains(&kind) {
             return Err(not_understood(format!("it sent {kind:#04x}")));

@@ -11,7 +11,7 @@ use image::IdentityKey;
 
 use super::super::{linux, windows};
 use super::wire::{self, Answer, At, Job, Looked, Task};
-use super::{Kind, MEMORY, TIME};
+use super::{Kind, confine, tree};
 use crate::adapt::{self, Adaptation, uefi};
 use crate::boot_entries;
 use crate::files::{Ext, FilesError, Folder, Ntfs};
@@ -22,7 +22,7 @@ use crate::files::{Ext, FilesError, Folder, Ntfs};
 /// # Errors
 /// When it cannot be confined, or its asker is gone.
 pub(crate) fn run() -> io::Result<()> {
-    sys::limits::confine(MEMORY, TIME.as_secs())?;
+    confine()?;
     // When memory runs out, this process is the one to end.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     serve(std::io::stdin().as_fd().try_clone_to_owned()?.into())
@@ -32,17 +32,29 @@ pub(crate) fn run() -> io::Result<()> {
 pub(super) fn serve(mut socket: UnixStream) -> io::Result<()> {
     let task: Task = serde_json::from_slice(&wire::receive(&mut socket, wire::ANSWER_MOST)?)?;
     let device = Asked(Mutex::new(socket.try_clone()?), size(&task.place));
+    let on_ext = matches!(
+        task.place,
+        At::Partition {
+            kind: Kind::Ext,
+            ..
+        }
+    );
     let answer = match &task.job {
+        job @ (Job::Root | Job::Linux(..) | Job::Starters | Job::ForBios | Job::Identity(_))
+            if on_ext =>
+        {
+            match Ext::open(Arc::new(device)) {
+                Ok(files) => tree::answer(job, &files)?,
+                Err(error) => serde_json::to_vec(&Answer::<()>::Err(error.to_string()))?,
+            }
+        }
+        Job::Root | Job::Linux(..) | Job::Starters | Job::ForBios => {
+            return Err(ErrorKind::InvalidData.into());
+        }
         Job::Identity(key) => serde_json::to_vec(&look(&task.place, key, device))?,
         Job::Windows(hardware, drivers, names) => {
             let answer: Answer<Adaptation> =
                 adapt::plan_ntfs(&device, hardware, drivers.as_ref(), names.as_ref());
-            serde_json::to_vec(&answer)?
-        }
-        Job::Linux(hardware, partitions) => {
-            let answer: Answer<Adaptation> = Ext::open(Arc::new(device))
-                .map_err(|e| e.to_string())
-                .and_then(|files| adapt::plan_linux(&files, hardware, partitions));
             serde_json::to_vec(&answer)?
         }
         Job::Starts(around) => {
@@ -81,12 +93,8 @@ fn look(place: &At, key: &IdentityKey, device: Asked) -> Answer<Looked> {
             in_folder(folder, key)
         }
         At::Partition { kind, .. } => match kind {
-            Kind::Ext => Ext::open(Arc::new(device)).and_then(|files| {
-                let system = linux::read(&files, key)?;
-                Ok(system.map(Looked::from).unwrap_or_default())
-            }),
             Kind::Ntfs => Ntfs::open(Arc::new(device)).map(|files| on_ntfs(&files, key)),
-            Kind::Fat => Ok(Looked::default()),
+            Kind::Ext | Kind::Xfs | Kind::Btrfs | Kind::Stack | Kind::Fat => Ok(Looked::default()),
         },
     };
     looked.map_err(|e| e.to_string())

@@ -10,6 +10,7 @@
 mod child;
 mod loaders;
 mod starts;
+mod tree;
 mod uefi;
 mod wire;
 
@@ -27,10 +28,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use child::run;
+pub(crate) use tree::{confine, in_tree};
 pub(crate) use wire::Looked;
 use wire::{Answer, At, Job, Task};
 
-use crate::adapt::{Adaptation, Listing, Partitions};
+use crate::adapt::{Adaptation, Listing};
 use crate::deadline::{Line, is_closed, is_late, last_words};
 use crate::firmware::NewNames;
 use crate::inventory::Hardware;
@@ -48,6 +50,10 @@ const ENDING: Duration = Duration::from_secs(2);
 pub(crate) enum Kind {
     /// ext2, ext3, ext4.
     Ext,
+    Xfs,
+    Btrfs,
+    /// LVM2, md RAID, LUKS.
+    Stack,
     Ntfs,
     /// FAT12, FAT16, FAT32.
     Fat,
@@ -137,24 +143,17 @@ impl Search<'_> {
         self.identity(At::Partition { size, kind }, key, partition)
     }
 
-    /// What the system on `partition`, a file system of this `kind`, needs on this
-    /// hardware; it is on one of these `partitions`, those with new names are `names`.
+    /// What the Windows on `partition`, an NTFS, needs on this hardware; partitions with
+    /// new names are `names`.
     pub(crate) fn adaptation(
         &self,
         partition: &dyn ReadAt,
-        kind: Kind,
         hardware: &Hardware,
         drivers: Option<&Listing>,
-        partitions: &Partitions,
         names: Option<&NewNames>,
     ) -> Answer<Adaptation> {
-        let job = match kind {
-            Kind::Ntfs | Kind::Fat => {
-                Job::Windows(hardware.clone(), drivers.cloned(), names.cloned())
-            }
-            Kind::Ext => Job::Linux(hardware.clone(), partitions.clone()),
-        };
-        let told: Adaptation = self.job(partition, kind, job)?;
+        let job = Job::Windows(hardware.clone(), drivers.cloned(), names.cloned());
+        let told: Adaptation = self.job(partition, Kind::Ntfs, job)?;
         Ok(told.in_words(plain))
     }
 

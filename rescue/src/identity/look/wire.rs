@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use crate::deadline::array;
 
 use super::super::known::Known;
-use crate::adapt::{Around, Listing, Partitions};
+use crate::adapt::{Around, Listing, Volumes};
 use crate::firmware::NewNames;
 use crate::inventory::Hardware;
 
@@ -45,8 +45,15 @@ pub(super) enum Job {
     Identity(IdentityKey),
     /// What a Windows needs on this hardware ([`Adaptation`](crate::adapt::Adaptation)).
     Windows(Hardware, Option<Listing>, Option<NewNames>),
-    /// What a Linux needs; and what the disk's partitions are called.
-    Linux(Hardware, Partitions),
+    /// Whether it is the root of a Linux ([`Root`](crate::volumes::Root)).
+    Root,
+    /// What a Linux needs; what the disk's volumes are called, and which
+    /// initramfs cannot grow.
+    Linux(Hardware, Volumes, Vec<String>),
+    /// What a Linux has for UEFI ([`Starters`](crate::firmware::linux::Starters)).
+    Starters,
+    /// What it has for a BIOS ([`ForBios`](crate::firmware::linux::ForBios)).
+    ForBios,
     /// What Windows starts from there, also an [`Adaptation`](crate::adapt::Adaptation).
     Starts(Around),
     /// What the EFI system partition has for the firmware to start, and which of these

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::flaky::PowerCut;
+use super::flaky::{Cut, cut_off};
 use super::*;
 use crate::adapt::{Adaptation, Patch};
+use crate::firmware::Becomes;
 use crate::restore::plan::digest;
-use crate::restore::target::OpenTarget;
 
 const AT: [u64; 2] = [3 << 20, (5 << 20) + 512];
 
@@ -65,43 +65,11 @@ fn changes_are_made_after_everything_was_read_back() {
     assert!(is_adapted(&target.path, &sample));
 }
 
-/// When the power goes: at which operation of the target, from the beginning or from
-/// when the changes are made.
-#[derive(Debug, Clone, Copy)]
-enum Cut {
-    Restore(u64),
-    Adapt(u64),
-    Never,
-}
-
-/// Restores until the power goes; whether it did.
-fn cut_off(sample: &Sample, target: &Disk, when: Cut) -> bool {
-    let open = OpenTarget::open(target, sample.sector.bytes()).unwrap();
-    let cut_at = match when {
-        Cut::Restore(cut_at) => cut_at,
-        Cut::Adapt(_) | Cut::Never => u64::MAX,
-    };
-    let cut = Arc::new(PowerCut::new(open, cut_at));
-    let outcome = planned(sample, target)
-        .arm_over(cut.clone(), &Silent)
-        .and_then(|armed| armed.write(&Silent))
-        .and_then(|written| written.verify(&Silent))
-        .and_then(|verified| {
-            if let Cut::Adapt(more) = when {
-                cut.cut_after(more);
-            }
-            verified.adapt(&Silent)
-        })
-        .and_then(|adapted| adapted.activate(&Silent));
-    assert_eq!(outcome.is_err(), cut.is_off(), "{when:?}: {outcome:?}");
-    cut.is_off()
-}
-
 /// Cuts the power and restores again; whether a change was on the disk already and
 /// the journal as well. `None` when the restore ended before the cut.
 fn survives(sample: &Sample, when: Cut) -> Option<bool> {
     let target = sample.target(sample.size());
-    if !cut_off(sample, &target, when) {
+    if !cut_off(planned(sample, &target), when) {
         return None;
     }
     let path = path_of(&target);
@@ -111,7 +79,7 @@ fn survives(sample: &Sample, when: Cut) -> Option<bool> {
     }
     let resumes = planned(sample, &target).summary.resumes_at.is_some();
     let changed = fs::read(&path).unwrap()[AT[0] as usize] == 0x5a;
-    assert!(!cut_off(sample, &target, Cut::Never));
+    assert!(!cut_off(planned(sample, &target), Cut::Never));
     assert!(is_adapted(&path, sample), "{when:?}");
     let except = AT.map(|start| Extent { start, len: 4096 });
     sample.assert_restored(&path, &except);
@@ -142,7 +110,14 @@ fn a_restore_with_other_changes_does_not_resume() {
     let digest = |adaptation: &Adaptation| {
         let disk = sample.disk();
         let repository = &sample.repository;
-        digest(repository, &sample.image, disk, 1 << 30, adaptation, None)
+        digest(
+            repository,
+            &sample.image,
+            disk,
+            1 << 30,
+            adaptation,
+            &Becomes::Same,
+        )
     };
     let mut fewer = all.clone();
     fewer.patches.pop();

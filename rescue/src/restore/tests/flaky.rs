@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use disk::{Extent, ReadAt, WriteAt};
 use store::{MemoryStore, Store};
 
+use crate::event::Silent;
+use crate::restore::Plan;
 use crate::restore::target::{OpenTarget, Target};
 
 /// A target whose cache is lost at operation `cut_at`: of what was written
@@ -15,6 +17,45 @@ use crate::restore::target::{OpenTarget, Target};
 pub(super) struct PowerCut {
     inner: OpenTarget,
     state: Mutex<State>,
+}
+
+/// When the power goes: at which operation of the target, from the beginning, from
+/// when systems are adapted, or from when the disk becomes bootable.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cut {
+    Restore(u64),
+    Adapt(u64),
+    Activate(u64),
+    Never,
+}
+
+/// Does what `plan` says until the power goes; whether it did.
+pub(super) fn cut_off(plan: Plan, when: Cut) -> bool {
+    let sector = plan.disk.sector_size.bytes();
+    let open = OpenTarget::open(&plan.target, sector).unwrap();
+    let cut_at = match when {
+        Cut::Restore(cut_at) => cut_at,
+        _ => u64::MAX,
+    };
+    let cut = Arc::new(PowerCut::new(open, cut_at));
+    let outcome = plan
+        .arm_over(cut.clone(), &Silent)
+        .and_then(|armed| armed.write(&Silent))
+        .and_then(|written| written.verify(&Silent))
+        .and_then(|verified| {
+            if let Cut::Adapt(more) = when {
+                cut.cut_after(more);
+            }
+            verified.adapt(&Silent)
+        })
+        .and_then(|adapted| {
+            if let Cut::Activate(more) = when {
+                cut.cut_after(more);
+            }
+            adapted.activate(&Silent)
+        });
+    assert_eq!(outcome.is_err(), cut.is_off(), "{when:?}: {outcome:?}");
+    cut.is_off()
 }
 
 struct State {

@@ -125,6 +125,7 @@ fn the_report_of_a_windows_answers_what_a_technician_asks() {
             hardware: Hardware::of_file(&list).unwrap(),
             force,
             drivers: None,
+            passphrases: Default::default(),
         },
         ..verified()
     };

@@ -8,6 +8,7 @@ mod faults;
 mod flaky;
 mod identity;
 mod refusals;
+mod to_bios;
 mod whole;
 
 use std::fs::{self, File};
@@ -48,7 +49,8 @@ impl Sample {
         let disk = Machine::host().disk_at(&path, sector).unwrap();
         let planned = capture::plan(disk, &Silent).unwrap();
         let label = Label::now(Some("sample".to_owned())).unwrap();
-        capture::run(&repository, &[planned], label, &Silent).unwrap();
+        let none = Default::default();
+        capture::run(&repository, &[planned], label, &none, &Silent).unwrap();
         let image = repository.image("latest").unwrap();
         Self {
             folder,

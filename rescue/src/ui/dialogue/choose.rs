@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::inventory::Disk;
+use crate::volumes::Passphrases;
 
 const REPOSITORY_HELP: &str = "\
 A repository is the folder that `rescue capture --to` filled. Those on this machine's disks and \
@@ -131,7 +132,7 @@ impl Talk<'_> {
         };
         match self.ask(&target_screen(&targets)) {
             Said::Item(at) => match targets.into_iter().nth(at) {
-                Some(line) => Step::Plan(Choice {
+                Some(line) => Step::Passphrase(Choice {
                     location,
                     image,
                     disk,
@@ -139,6 +140,8 @@ impl Talk<'_> {
                     verify: false,
                     start_over: false,
                     drivers: None,
+                    passphrases: Passphrases::default(),
+                    keep: false,
                 }),
                 None => Step::Target(location, image, disk),
             },

@@ -1,6 +1,7 @@
 //! The plan, its confirmation, the restore, and what to do when it stops.
 
 use super::*;
+use crate::inventory::StartedBy;
 
 /// What is chosen below a plan.
 #[derive(Debug, Clone, Copy)]
@@ -9,12 +10,17 @@ enum Go {
     ReadBack,
     StartOver,
     Drivers,
+    Keep,
+    Convert,
 }
 
 const PLAN_HELP: &str = "\
 The disk becomes bootable only at the very end. If the power fails before, choose the same \
 again: it goes on where it stopped.
-Reading everything back finds a disk, a cable or a memory that does not keep what it is given.";
+Reading everything back finds a disk, a cable or a memory that does not keep what it is given.
+A disk that a BIOS started is converted, where that can be done, when UEFI started this machine. Kept \
+as it was it starts here only when the firmware is set to BIOS (legacy, CSM). When a BIOS started this \
+machine, a Linux that UEFI started is made to start by a BIOS, too, where that can be done.";
 
 impl Talk<'_> {
     pub(super) fn plan(&mut self, mut choice: Choice) -> Step {
@@ -44,6 +50,10 @@ impl Talk<'_> {
         match self.ask(&screen) {
             Said::Item(at) => match goes.get(at) {
                 Some(Go::Drivers) => Step::Drivers(choice),
+                Some(go @ (Go::Keep | Go::Convert)) => {
+                    choice.keep = matches!(go, Go::Keep);
+                    Step::Plan(choice)
+                }
                 Some(go) => {
                     choice.verify = matches!(go, Go::ReadBack);
                     choice.start_over |= matches!(go, Go::StartOver);
@@ -146,6 +156,23 @@ fn ways_on(planned: &Planned) -> Vec<(Go, Item)> {
             "Start over: forget what the interrupted restore has written",
         ));
     }
+    ways.extend(match planned.converts {
+        Converts::Nothing => None,
+        Converts::For(StartedBy::Uefi | StartedBy::Uefi32) => Some(item(
+            Go::Keep,
+            "Do not convert the disk for UEFI: keep it as a BIOS starts it",
+        )),
+        Converts::For(StartedBy::Bios) => Some(item(
+            Go::Keep,
+            "Do not make the disk start by a BIOS: keep it as UEFI starts it",
+        )),
+        Converts::Kept(StartedBy::Uefi | StartedBy::Uefi32) => {
+            Some(item(Go::Convert, "Convert the disk for UEFI after all"))
+        }
+        Converts::Kept(StartedBy::Bios) => {
+            Some(item(Go::Convert, "Make the disk start by a BIOS after all"))
+        }
+    });
     ways
 }
 

@@ -5,6 +5,7 @@
 mod choose;
 mod decide;
 mod drivers;
+mod encrypted;
 mod first;
 mod screen;
 mod settings;
@@ -16,8 +17,8 @@ mod world;
 pub use screen::{Answer, Asks, Field, FieldKind, Item, Notice, Screen, Typed, Until};
 pub use terminal::{Bell, Rung, Terminal};
 pub use world::{
-    Choice, DiskLine, Filled, Form, ImageLine, Left, Next, Overview, Place, Planned, Stopped,
-    TargetLine, World,
+    Choice, Converts, DiskLine, Filled, Form, ImageLine, Left, Next, Overview, Place, Planned,
+    Stopped, TargetLine, World,
 };
 
 /// How the dialogue ended.
@@ -64,6 +65,7 @@ enum Step {
     Image(String),
     ImageDisk(String, String),
     Target(String, String, u32),
+    Passphrase(Choice),
     Plan(Choice),
     Drivers(Choice),
     Confirm(Choice),
@@ -119,6 +121,7 @@ impl Talk<'_> {
             Step::Image(location) => self.image(location),
             Step::ImageDisk(location, image) => self.image_disk(location, image),
             Step::Target(location, image, disk) => self.target(location, image, disk),
+            Step::Passphrase(choice) => self.passphrase(choice),
             Step::Plan(choice) => self.plan(choice),
             Step::Drivers(choice) => self.drivers(choice),
             Step::Confirm(choice) => self.confirm(choice),

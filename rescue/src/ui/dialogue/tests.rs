@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use super::*;
 use crate::event::Sink;
-use crate::inventory::{Bus, Disk, DiskKind, Use};
+use crate::inventory::{Bus, Disk, DiskKind, StartedBy, Use};
 
 /// A machine with three disks and one repository.
 pub(in crate::ui) struct Fake {
@@ -22,6 +22,10 @@ pub(in crate::ui) struct Fake {
     pub(in crate::ui) filled: Vec<Vec<String>>,
     /// A Windows has no driver until a folder is given.
     pub(in crate::ui) lacks_driver: bool,
+    /// For what the disk would be changed.
+    pub(in crate::ui) converts: Option<StartedBy>,
+    /// What is encrypted in the image, and what opens it.
+    pub(in crate::ui) encrypted: Vec<[&'static str; 2]>,
     /// An interrupted restore is on the target.
     pub(in crate::ui) resumes: bool,
     /// What a restore ends with.
@@ -40,6 +44,8 @@ impl Default for Fake {
             place_forms: vec![share()],
             filled: Vec::new(),
             lacks_driver: false,
+            converts: None,
+            encrypted: Vec::new(),
             resumes: false,
             report: "It is there, and was checked.\n".into(),
             shells: 0,
@@ -186,6 +192,12 @@ impl World for Fake {
         }]
     }
 
+    fn locked(&mut self, choice: &Choice) -> anyhow::Result<Vec<String>> {
+        let locked = self.encrypted.iter();
+        let locked = locked.filter(|[_, opens]| !choice.passphrases.has(opens));
+        Ok(locked.map(|[volume, _]| (*volume).to_owned()).collect())
+    }
+
     fn plan(&mut self, choice: &Choice) -> anyhow::Result<Planned> {
         let drivers = choice.drivers.as_deref();
         if let Some(folder) = drivers.filter(|folder| *folder != "/mnt/drivers") {
@@ -199,6 +211,11 @@ impl World for Fake {
             },
             lacks_driver: self.lacks_driver && drivers.is_none(),
             resumes: self.resumes && !choice.start_over,
+            converts: match (self.converts, choice.keep) {
+                (None, _) => Converts::Nothing,
+                (Some(by), false) => Converts::For(by),
+                (Some(by), true) => Converts::Kept(by),
+            },
         })
     }
 

@@ -2,7 +2,8 @@
 
 use super::screen::Field;
 use crate::event::Sink;
-use crate::inventory::Disk;
+use crate::inventory::{Disk, StartedBy};
+use crate::volumes::Passphrases;
 
 /// What the first screen says about the machine. Lists are lines of text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,6 +83,10 @@ pub struct Choice {
     pub start_over: bool,
     /// The folder of drivers that was given.
     pub drivers: Option<String>,
+    /// For what is encrypted (LUKS); these show themselves to nobody.
+    pub passphrases: Passphrases,
+    /// Whether a disk that would be changed for this machine's firmware stays as it was.
+    pub keep: bool,
 }
 
 /// What would be done.
@@ -93,6 +98,20 @@ pub struct Planned {
     pub resumes: bool,
     /// A Windows has no driver for the disk's controller.
     pub lacks_driver: bool,
+    /// What becomes of a disk that other firmware started.
+    pub converts: Converts,
+}
+
+/// What becomes of a disk that other firmware started than this machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Converts {
+    /// It is none, or cannot be changed.
+    #[default]
+    Nothing,
+    /// It is changed for that firmware.
+    For(StartedBy),
+    /// It is not, since the operator wants it so.
+    Kept(StartedBy),
 }
 
 /// A restore that did not come to its end.
@@ -193,6 +212,13 @@ pub trait World {
 
     /// Folders of drivers that are there, but on `target`.
     fn driver_folders(&mut self, target: &Disk) -> Vec<Place>;
+
+    /// What of the image's disk is encrypted (LUKS) and opened by none of the choice's
+    /// passphrases, a line each; nothing where systems are not looked into anyway.
+    ///
+    /// # Errors
+    /// When the image cannot be read.
+    fn locked(&mut self, choice: &Choice) -> anyhow::Result<Vec<String>>;
 
     /// What restoring would do. Writes nothing.
     ///

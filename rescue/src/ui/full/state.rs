@@ -183,7 +183,7 @@ impl State {
         let last = fields.len().saturating_sub(1);
         match key {
             Key::Escape => return Effect::Answer(Answer::Back),
-            Key::Enter if self.at >= last => return Effect::Answer(self.filled()),
+            Key::Enter if self.at >= last => return Effect::Answer(self.filled(fields)),
             Key::Enter | Key::Tab | Key::Down => self.at = self.at.saturating_add(1).min(last),
             Key::BackTab | Key::Up => self.at = self.at.saturating_sub(1),
             key if self.scrolls(key) => {}
@@ -202,8 +202,12 @@ impl State {
         }
     }
 
-    fn filled(&self) -> Answer {
-        let value = |input: &Input| input.text().trim().to_owned();
-        Answer::Form(self.fields.iter().map(value).collect())
+    fn filled(&self, fields: &[Field]) -> Answer {
+        let value = |(input, field): (&Input, &Field)| match field.kind {
+            // (A passphrase may begin and end with spaces.)
+            FieldKind::Secret => input.text(),
+            _ => input.text().trim().to_owned(),
+        };
+        Answer::Form(self.fields.iter().zip(fields).map(value).collect())
     }
 }

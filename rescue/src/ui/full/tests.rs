@@ -239,6 +239,34 @@ fn the_screens_of_drivers_at_80_by_24() {
     }
 }
 
+/// The passphrase of what is encrypted is no more than stars, and taken as it is.
+#[test]
+fn the_screens_of_a_passphrase_at_80_by_24() {
+    let mut world = Fake {
+        encrypted: vec![["partition 3, LUKS 5c0a", " geheim "]],
+        ..Fake::default()
+    };
+    let script = vec![
+        keys("1121"),
+        Do::Look("passphrase"),
+        keys("\x1b[11~"),
+        Do::Look("passphrase-help"),
+        keys("qfalsch"),
+        Do::Look("passphrase-typed"),
+        keys("\r"),
+        Do::Look("passphrase-wrong"),
+        keys(" geheim \r1S4EV\r2"),
+    ];
+    let (ending, seen) = play((80, 24), &mut world, script);
+    assert_eq!(ending, Ending::PowerOff);
+    assert!(world.restored[0].passphrases.has(" geheim "));
+    assert_eq!(seen.len(), 4);
+    for (name, shown) in seen {
+        assert!(!shown.contains("falsch"), "{shown}");
+        same_as_in_file(&format!("full/screens/80x24/{name}.txt"), &shown);
+    }
+}
+
 /// The menu that offers the medium's own forms, and each of them.
 fn own_forms(folder: &str, size: (u16, u16)) {
     let mut world = Fake {

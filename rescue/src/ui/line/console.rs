@@ -25,7 +25,7 @@ pub struct Question<'a> {
 /// What came of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// A line, without spaces around it.
+    /// A line, without spaces around it; a secret with them.
     Line(String),
     /// The bell rang first.
     News,
@@ -110,6 +110,10 @@ impl Standard<'_> {
             self.show("\n");
         }
         match read {
+            // (A passphrase may begin and end with spaces.)
+            Ok(1..) if question.secret => {
+                Reply::Line(line.trim_end_matches(['\r', '\n']).to_owned())
+            }
             Ok(1..) => Reply::Line(line.trim().to_owned()),
             Ok(0) | Err(_) => Reply::Gone,
         }

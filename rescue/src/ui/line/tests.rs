@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::inventory::StartedBy;
 use crate::ui::dialogue::tests::Fake;
 use crate::ui::dialogue::{Ending, Next, Operator, Start, run};
 use crate::ui::tests::same_as_in_file;
@@ -217,6 +218,83 @@ fn a_folder_of_drivers_is_given_where_one_is_wanted() {
     assert_eq!(world.restored[0].drivers, None);
     let (_, script, _) = play(&to_plan);
     assert!(!script.seen.contains("Give a folder"), "{}", script.seen);
+}
+
+#[test]
+fn what_is_encrypted_is_opened_or_left_as_it_is() {
+    let fake = || Fake {
+        encrypted: vec![
+            ["partition 2, LUKS a", " first "],
+            ["partition 3, LUKS b", "two"],
+        ],
+        ..Fake::default()
+    };
+    let to_target = ["1", "1", "2", "1"];
+    let both = ["wrong", " first ", "two", "1", "S4EV", "2"];
+    let (ending, script, world) = play_in(fake(), &[&to_target[..], &both].concat());
+    assert_eq!(ending, Ending::PowerOff, "{}", script.seen);
+    let passphrases = &world.restored[0].passphrases;
+    assert!(passphrases.has(" first ") && passphrases.has("two"));
+    assert!(!passphrases.has("wrong"));
+    assert_eq!(
+        script.seen.matches("This passphrase opens nothing").count(),
+        1
+    );
+    assert_eq!(script.asked[4..7], ["passphrase"; 3]);
+    assert!(!format!("{:?}", world.restored[0]).contains("first"));
+    same_as_in_file("line/passphrase.txt", &script.seen);
+    // Some, or none.
+    for (then, has) in [
+        (&["", "1", "S4EV", "2"][..], false),
+        (&["two", "", "1", "S4EV", "2"], true),
+        // What was typed is forgotten with the disk.
+        (&["two", "b", "1", "", "1", "S4EV", "2"], false),
+    ] {
+        let (ending, script, world) = play_in(fake(), &[&to_target[..], then].concat());
+        assert_eq!(ending, Ending::PowerOff, "{}", script.seen);
+        assert_eq!(world.restored[0].passphrases.has("two"), has, "{then:?}");
+    }
+}
+
+/// Plays the plan of a disk that would be changed for what starts this machine.
+fn keeps(by: StartedBy, offer: &str, after_all: &str) {
+    let fake = || Fake {
+        converts: Some(by),
+        ..Fake::default()
+    };
+    let to_plan = ["1", "1", "2", "1"];
+    for (then, keep) in [
+        (&["1", "S4EV", "2"][..], false),
+        (&["3", "1", "S4EV", "2"], true),
+        (&["3", "3", "2", "S4EV", "2"], false),
+        // What is kept stays so when one goes back from the confirmation.
+        (&["3", "1", "b", "1", "S4EV", "2"], true),
+    ] {
+        let (ending, script, world) = play_in(fake(), &[&to_plan[..], then].concat());
+        assert_eq!(ending, Ending::PowerOff, "{}", script.seen);
+        assert_eq!(world.restored[0].keep, keep, "{then:?}");
+        assert!(script.seen.contains(offer), "{}", script.seen);
+        assert_eq!(script.seen.contains(after_all), then[0] == "3");
+    }
+}
+
+#[test]
+fn a_disk_that_would_be_converted_can_be_kept() {
+    let offer = "Do not convert the disk for UEFI: keep it as a BIOS starts it";
+    keeps(
+        StartedBy::Uefi,
+        offer,
+        "Convert the disk for UEFI after all",
+    );
+    let offer = "Do not make the disk start by a BIOS: keep it as UEFI starts it";
+    keeps(
+        StartedBy::Bios,
+        offer,
+        "Make the disk start by a BIOS after all",
+    );
+    let to_plan = ["1", "1", "2", "1"];
+    let (_, script, _) = play(&to_plan);
+    assert!(!script.seen.contains("convert"), "{}", script.seen);
 }
 
 #[test]

@@ -32,7 +32,6 @@ pub(super) fn extend(
     source: &dyn ReadAt,
     target_size: u64,
 ) -> Result<(), LayoutRefusal> {
-    let unit = table.sector.bytes();
     let pair = GptPair::read(source, table.sector);
     let Some(best) = pair.best() else {
         let fault = pair.primary.as_ref().err().map(|f| f.text());
@@ -41,22 +40,38 @@ pub(super) fn extend(
             fault.unwrap_or_default()
         )));
     };
+    write(layout, table, source, target_size, &pair, best)
+}
+
+/// Adds to `layout` the GPT `new`, made of the better copy of `pair`, for a disk of
+/// `target_size` bytes. `table` has its partitions.
+pub(super) fn write(
+    layout: &mut Layout,
+    table: &Table,
+    source: &dyn ReadAt,
+    target_size: u64,
+    pair: &GptPair,
+    new: &GptCopy,
+) -> Result<(), LayoutRefusal> {
+    let unit = table.sector.bytes();
     let last = (target_size / unit).saturating_sub(1);
-    let places = Places::new(&pair, best, last);
+    let places = Places::new(pair, new, last);
     places.check_room(table)?;
 
-    let old = old_backup(&pair, best, source.size() / unit, unit);
+    let old = old_backup(pair, new, source.size() / unit, unit);
     clear_old(layout, table, &old, &places);
-    push_copy(layout, best, &places, WriteRole::BackupGpt)?;
-    push_copy(layout, best, &places, WriteRole::PrimaryGpt)?;
+    push_copy(layout, new, &places, WriteRole::BackupGpt)?;
+    push_copy(layout, new, &places, WriteRole::PrimaryGpt)?;
     push_mbr(layout, source, unit, target_size)?;
-    layout.changes.push(format!(
-        "The backup GPT moves from byte {} to the target's end at byte {}; {} more can be \
-         partitioned.",
-        old.first().map_or(source.size(), |e| e.start),
-        places.backup.entries.saturating_mul(unit),
-        human_bytes(target_size.saturating_sub(source.size())),
-    ));
+    if target_size / unit > source.size() / unit {
+        layout.changes.push(format!(
+            "The backup GPT moves from byte {} to the target's end at byte {}; {} more can be \
+             partitioned.",
+            old.first().map_or(source.size(), |e| e.start),
+            places.backup.entries.saturating_mul(unit),
+            human_bytes(target_size.saturating_sub(source.size())),
+        ));
+    }
     if pair.primary.is_err() {
         layout
             .changes

@@ -13,7 +13,9 @@ mod tests;
 mod to_gpt;
 
 pub use grow::{Growth, grow_last};
-pub use to_gpt::{Converted, ToGpt, ToGptRefusal, to_gpt};
+pub use to_gpt::{
+    BiosBoot, Converted, ToGpt, ToGptRefusal, add_bios_boot, add_esp, bios_boot_places, to_gpt,
+};
 
 use serde::{Deserialize, Serialize};
 

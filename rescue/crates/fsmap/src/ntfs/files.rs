@@ -1,12 +1,14 @@
 //! Files of an NTFS volume, for those who want to know what is on it.
 //!
 //! `$LogFile` is not replayed: what was changed last may be old. Links (reparse
-//! points) are not followed, compressed and encrypted contents not read.
+//! points) are not followed, encrypted contents not read, nor what Windows compacted
+//! with LZX.
 
 use disk::{Extent, ReadAt};
 
 use super::index;
-use super::record::{DATA, REPARSE_POINT, VOLUME_INFORMATION, Value};
+use super::packed;
+use super::record::{DATA, Packed, REPARSE_POINT, VOLUME_INFORMATION, Value};
 use super::state::{CHKDSK_UNDERWAY, DIRTY, VOLUME, log_is_clean};
 use super::volume::{PART, Volume};
 use crate::bytes::{Source, le16, plus, times};
@@ -42,6 +44,8 @@ pub struct NtfsFiles<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NtfsFile {
     number: u64,
+    /// Windows compacted it: its contents are in a stream beside.
+    is_compacted: bool,
     /// Whether it is a folder.
     pub is_folder: bool,
 }
@@ -112,12 +116,17 @@ impl<'a> NtfsFiles<'a> {
             let text = format!("a folder names record {number}, which is another file's by now");
             return Err(Unreadable(text));
         }
-        if self.volume.value(number, REPARSE_POINT, "")?.is_some() {
-            let text = "it is a reparse point (a link, a mount point), which is not followed";
-            return Err(Unreadable(text.to_owned()));
-        }
+        let is_compacted = match self.volume.value(number, REPARSE_POINT, "")? {
+            None => false,
+            Some(Value::Resident(point)) if packed::is_compacted(&point) => true,
+            Some(_) => {
+                let text = "it is a reparse point (a link, a mount point), which is not followed";
+                return Err(Unreadable(text.to_owned()));
+            }
+        };
         Ok(NtfsFile {
             number,
+            is_compacted,
             is_folder: le16(&record, 0x16)? & FOLDER != 0,
         })
     }
@@ -145,12 +154,11 @@ impl<'a> NtfsFiles<'a> {
     /// Bytes of a file.
     ///
     /// # Errors
-    /// When it has no contents, they are compressed or encrypted, or its record
-    /// is damaged.
+    /// When it has no contents, they are encrypted, or its record is damaged.
     pub fn size(&self, file: NtfsFile) -> Result<u64, Unreadable> {
         Ok(match self.data(file)? {
             Value::Resident(bytes) => bytes.len() as u64,
-            Value::Runs { size, .. } => size,
+            Value::Runs { size, .. } | Value::Packed(Packed { size, .. }) => size,
         })
     }
 
@@ -161,9 +169,16 @@ impl<'a> NtfsFiles<'a> {
     /// inside the volume.
     pub fn read(&self, file: NtfsFile, most: u64) -> Result<Vec<u8>, Unreadable> {
         match self.data(file)? {
-            Value::Runs { size, .. } if size > most => {
+            Value::Runs { size, .. } | Value::Packed(Packed { size, .. }) if size > most => {
                 let text = format!("it has {size} bytes, expected at most {most}");
                 Err(Unreadable(text))
+            }
+            Value::Runs { size, .. } if file.is_compacted => Ok(self.compacted(file, size)?),
+            Value::Packed(packed) => {
+                let written = packed.initialized.min(packed.size);
+                let mut bytes = self.volume.read_packed(&packed, written)?;
+                bytes.resize(usize::try_from(packed.size).unwrap_or(usize::MAX), 0);
+                Ok(bytes)
             }
             Value::Resident(bytes) => Ok(bytes),
             Value::Runs {
@@ -181,7 +196,7 @@ impl<'a> NtfsFiles<'a> {
 
     /// Where on the volume the bytes of a file are that were ever written, in their
     /// order: who writes there changes the file and nothing else. `None` when it
-    /// has holes, or is kept inside its record.
+    /// has holes, is compressed, or is kept inside its record.
     ///
     /// # Errors
     /// As [`NtfsFiles::size`].
@@ -224,6 +239,13 @@ impl<'a> NtfsFiles<'a> {
             bytes.extend(self.volume.source.read("file", at, part)?);
         }
         Ok(bytes)
+    }
+
+    fn compacted(&self, file: NtfsFile, size: u64) -> Result<Vec<u8>, Stop> {
+        match self.volume.value(file.number, REPARSE_POINT, "")? {
+            Some(Value::Resident(point)) => self.volume.read_compacted(file.number, &point, size),
+            _ => raw("its reparse point is gone"),
+        }
     }
 
     fn data(&self, file: NtfsFile) -> Result<Value, Unreadable> {

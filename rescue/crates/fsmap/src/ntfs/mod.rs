@@ -7,11 +7,14 @@
 mod boot;
 mod files;
 mod index;
+mod lznt1;
+mod packed;
 mod record;
 mod state;
 #[cfg(test)]
 mod tests;
 mod volume;
+mod xpress;
 
 pub use files::{NtfsFile, NtfsFiles, Unreadable};
 
@@ -62,6 +65,7 @@ fn check_length(bitmap: &Value, clusters: u64) -> Result<(), Stop> {
     let len = match bitmap {
         Value::Resident(bytes) => bytes.len() as u64,
         Value::Runs { initialized, .. } => *initialized,
+        Value::Packed(packed) => packed.initialized,
     };
     if len < clusters.div_ceil(8) {
         return raw(format!("$Bitmap has {len} bytes for {clusters} clusters"));

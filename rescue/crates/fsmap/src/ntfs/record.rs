@@ -19,6 +19,10 @@ const END: u32 = 0xFFFF_FFFF;
 const IN_USE: u16 = 0x1;
 /// Compressed (0xFF) or encrypted: not readable run by run.
 const TRANSFORMED: u16 = 0x40FF;
+/// Compressed with LZNT1.
+const COMPRESSED: u16 = 0x0001;
+/// The most clusters that are compressed together, as a power of two. (Windows: 4.)
+const UNIT_MOST: u8 = 6;
 
 /// `len` clusters of an attribute from its cluster `vcn` on; `lcn` is where
 /// they lie, or nowhere when sparse.
@@ -40,6 +44,18 @@ pub(crate) enum Value {
         /// Bytes in all.
         size: u64,
     },
+    Packed(Packed),
+}
+
+/// A value that NTFS compressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Packed {
+    pub(crate) runs: Vec<Run>,
+    /// As in [`Value::Runs`].
+    pub(crate) initialized: u64,
+    pub(crate) size: u64,
+    /// Clusters that are compressed together.
+    pub(crate) unit: u64,
 }
 
 /// Undoes the fix-ups of a record or page that starts with `magic`: the last
@@ -127,8 +143,12 @@ impl Attribute<'_> {
             let value = slice(b, usize::from(le16(b, 0x14)?), len)?;
             return Ok(Value::Resident(value.to_vec()));
         }
-        if le16(b, 0x0C)? & TRANSFORMED != 0 {
-            return raw("what has to be read is compressed or encrypted, which is not read here");
+        let (flags, unit) = (le16(b, 0x0C)? & TRANSFORMED, byte(b, 0x22)?);
+        let packed = flags == COMPRESSED && (1..=UNIT_MOST).contains(&unit);
+        if flags != 0 && !packed {
+            return raw(
+                "what has to be read is compressed or encrypted in a way that is not read here",
+            );
         }
         let at = usize::from(le16(b, 0x20)?);
         let list = slice(b, at, b.len().saturating_sub(at))?;
@@ -138,10 +158,19 @@ impl Attribute<'_> {
             0 => (le64(b, 0x30)?, le64(b, 0x38)?),
             _ => (0, 0),
         };
-        Ok(Value::Runs {
-            runs: runs(list, start, clusters)?,
-            initialized,
-            size,
+        let runs = runs(list, start, clusters)?;
+        Ok(match packed {
+            true => Value::Packed(Packed {
+                runs,
+                initialized,
+                size,
+                unit: 1 << unit,
+            }),
+            false => Value::Runs {
+                runs,
+                initialized,
+                size,
+            },
         })
     }
 }

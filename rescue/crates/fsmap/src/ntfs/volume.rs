@@ -71,6 +71,7 @@ impl<'a> Volume<'a> {
     fn list(&self, list: &Attribute<'_>) -> Result<Vec<u8>, Stop> {
         match list.value(self.boot.clusters)? {
             Value::Resident(bytes) => Ok(bytes),
+            Value::Packed(_) => raw("an attribute list is compressed, which it never is"),
             Value::Runs {
                 runs, initialized, ..
             } if initialized <= LIST_CAP => self.read_runs("attribute list", &runs, 0, initialized),
@@ -114,6 +115,10 @@ impl<'a> Volume<'a> {
                 {
                     all.extend(runs);
                 }
+                // (One in several pieces is not put together.)
+                (Some(Value::Packed(_)), _) => {
+                    return raw("what has to be read is compressed, and in several pieces");
+                }
                 (Some(resident), None) => return Ok(Some(resident)),
                 _ => {
                     return raw(format!(
@@ -145,6 +150,7 @@ impl<'a> Volume<'a> {
                 slice(bytes, at, len).map(<[u8]>::to_vec)
             }
             Value::Runs { runs, .. } => self.read_runs(what, runs, at, len),
+            Value::Packed(_) => raw(format!("{what}: it is compressed, which it never is")),
         }
     }
 

@@ -97,11 +97,14 @@ pub struct Restore {
     /// Whether the firmware gets boot entries for the disk.
     #[serde(default)]
     pub boot_entries: Adapt,
-    /// Whether a disk that a BIOS started is converted for UEFI.
+    /// Whether a disk is changed for the firmware that starts this machine.
     #[serde(default)]
     pub firmware: Firmware,
     /// A folder with unpacked drivers for Windows.
     pub drivers: Option<Place>,
+    /// Of encrypted (LUKS) volumes, whose systems are adapted, too.
+    #[serde(default)]
+    pub passphrases: Vec<Secret>,
     /// Restore even what will not start on this hardware.
     #[serde(default)]
     pub force: bool,
@@ -154,6 +157,8 @@ pub enum Firmware {
     Keep,
     /// For UEFI.
     Uefi,
+    /// For a BIOS.
+    Bios,
 }
 
 impl FromStr for Firmware {
@@ -164,7 +169,8 @@ impl FromStr for Firmware {
             "auto" => Ok(Self::Auto),
             "keep" => Ok(Self::Keep),
             "uefi" => Ok(Self::Uefi),
-            _ => Err("auto, keep and uefi are known".to_owned()),
+            "bios" => Ok(Self::Bios),
+            _ => Err("auto, keep, uefi and bios are known".to_owned()),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Why a disk cannot get a GPT.
 
-use crate::{TableError, TableKind, human_bytes};
+use crate::{LayoutRefusal, TableError, TableKind, human_bytes};
 
-/// Why an MBR disk cannot become a GPT one. Display is a sentence with a way out,
+/// Why a disk cannot become one that UEFI starts. Display is a sentence with a way out,
 /// where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -10,6 +10,15 @@ pub enum ToGptRefusal {
     /// There is no MBR to replace.
     #[error("the disk of the image has {0}, expected an MBR")]
     NotMbr(TableKind),
+    /// There is no GPT to put an entry into.
+    #[error("the disk of the image has {0}, expected a GPT")]
+    NotGpt(TableKind),
+    /// All entries of its GPT are used.
+    #[error("all {0} entries of its GPT are used: there is none for another partition")]
+    NoEntry(u32),
+    /// The GPT does not fit the target.
+    #[error("its GPT cannot be written there")]
+    Layout(#[from] LayoutRefusal),
     /// The table cannot be used.
     #[error("the image's partition table cannot be used")]
     Table(#[from] TableError),
@@ -57,15 +66,28 @@ pub enum ToGptRefusal {
     /// There is no room for an ESP.
     #[error(
         "the target has no room for an EFI system partition: {} in one piece are needed, the \
-         largest gap between and behind the partitions has {}; choose a larger target",
+         largest gap between and behind the partitions has {}; choose a larger target: one of {} \
+         bytes ({}) would do",
         human_bytes(*needed),
-        human_bytes(*largest)
+        human_bytes(*largest),
+        enough,
+        human_bytes(*enough)
     )]
     NoRoom {
         /// Bytes needed.
         needed: u64,
         /// Bytes of the largest gap.
         largest: u64,
+        /// Bytes of a target that has room.
+        enough: u64,
+    },
+    /// The place for a partition is not free.
+    #[error("partition {number} is where a new one would be, at byte {start}")]
+    Taken {
+        /// Its number.
+        number: u32,
+        /// First byte of the new one.
+        start: u64,
     },
     /// The partition that was to become the ESP cannot.
     #[error(

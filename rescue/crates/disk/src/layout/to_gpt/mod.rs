@@ -8,14 +8,19 @@
 //! Sources: UEFI 2.10 §5.2 and §5.3; the types and attributes that Microsoft's
 //! manual of MBR2GPT gives partitions.
 
+mod add_bios_boot;
+mod add_esp;
 mod entries;
 mod error;
+mod more;
 #[cfg(test)]
 mod tests;
 mod types;
 
 use uuid::Uuid;
 
+pub use add_bios_boot::{BiosBoot, add_bios_boot, bios_boot_places};
+pub use add_esp::add_esp;
 pub use error::ToGptRefusal;
 
 use super::{DiskEnds, Layout, TAIL, TableWrite, WriteRole, clear_tail, replaced};
@@ -34,6 +39,9 @@ pub struct ToGpt<'a> {
     pub reuse: Option<u32>,
     /// Bytes of a new ESP, where none is reused.
     pub esp_size: u64,
+    /// Whether logical partitions may become ordinary ones. (They keep their numbers; the
+    /// extended partition around them is gone.)
+    pub logical: bool,
     /// The unique GUID of the partition that begins at that byte, or of the disk. It
     /// must give the same for the same: an interrupted restore goes on.
     pub guid: &'a dyn Fn(Option<u64>) -> Uuid,
@@ -44,6 +52,7 @@ impl std::fmt::Debug for ToGpt<'_> {
         f.debug_struct("ToGpt")
             .field("reuse", &self.reuse)
             .field("esp_size", &self.esp_size)
+            .field("logical", &self.logical)
             .finish_non_exhaustive()
     }
 }
@@ -61,6 +70,8 @@ pub struct Converted {
     pub esp_extent: Extent,
     /// Whether it was a partition of the image.
     pub reused: bool,
+    /// Whether the disk had a GPT, which is kept, and what a BIOS starts with it.
+    pub kept: bool,
 }
 
 /// Plans a GPT for the MBR disk `source`, whose table is `table`, on a target of
@@ -75,7 +86,7 @@ pub fn to_gpt(
     target_size: u64,
     wanted: &ToGpt<'_>,
 ) -> Result<Converted, ToGptRefusal> {
-    check(table, source)?;
+    check(table, source, wanted.logical)?;
     let unit = table.sector.bytes();
     let places = Places::new(table.sector, target_size)?;
     for partition in &table.partitions {
@@ -120,11 +131,12 @@ pub fn to_gpt(
         esp,
         esp_extent,
         reused,
+        kept: false,
     })
 }
 
 /// What a table must not have.
-fn check(table: &Table, source: &dyn ReadAt) -> Result<(), ToGptRefusal> {
+fn check(table: &Table, source: &dyn ReadAt, logical: bool) -> Result<(), ToGptRefusal> {
     if table.kind != TableKind::Mbr {
         return Err(ToGptRefusal::NotMbr(table.kind));
     }
@@ -137,7 +149,7 @@ fn check(table: &Table, source: &dyn ReadAt) -> Result<(), ToGptRefusal> {
         source,
     })?;
     let extended = MbrSector::parse(&first).is_some_and(|mbr| mbr.has_extended());
-    if extended || table.partitions.iter().any(|p| p.logical) {
+    if !logical && (extended || table.partitions.iter().any(|p| p.logical)) {
         return Err(ToGptRefusal::Logical);
     }
     Ok(())
@@ -193,11 +205,19 @@ fn new_place(table: &Table, target_size: u64, needed: u64) -> Result<Extent, ToG
     let found = found.ok_or_else(|| ToGptRefusal::NoRoom {
         needed,
         largest: gaps.iter().map(|gap| gap.len).max().unwrap_or(0),
+        enough: enough(&used, needed),
     })?;
     Ok(Extent {
         start: found.start,
         len: needed,
     })
+}
+
+/// Bytes of a disk that has room for `needed` behind what is `used`.
+fn enough(used: &[Extent], needed: u64) -> u64 {
+    let end = used.last().map_or(0, |extent| extent.end());
+    let end = end.checked_next_multiple_of(ALIGNMENT).unwrap_or(u64::MAX);
+    end.saturating_add(needed).saturating_add(TAIL)
 }
 
 fn tell(layout: &mut Layout, table: &Table, esp: u32, at: Extent, reused: bool) {
@@ -208,6 +228,10 @@ fn tell(layout: &mut Layout, table: &Table, esp: u32, at: Extent, reused: bool) 
     layout.changes.push(format!(
         "The disk gets a GPT in place of its MBR, for a machine that starts by UEFI.{partitions}"
     ));
+    if table.partitions.iter().any(|p| p.logical) {
+        let text = "Its logical partitions are ordinary ones then, with the numbers that they had.";
+        layout.changes.push(text.to_owned());
+    }
     let size = human_bytes(at.len);
     layout.changes.push(match reused {
         true => format!(
@@ -226,11 +250,11 @@ fn tell(layout: &mut Layout, table: &Table, esp: u32, at: Extent, reused: bool) 
 
 /// Lets the reader of tables judge what is going to be written.
 fn read_back(layout: &Layout, target_size: u64, before: &Table) -> Result<Table, ToGptRefusal> {
+    /// No table has more bytes.
+    const MOST: u64 = 64 << 20;
     let damaged = || ToGptRefusal::Inconsistent("the new GPT has no room on the disk".to_owned());
-    let gpt = layout
-        .writes
-        .iter()
-        .filter(|w| w.role != WriteRole::ClearTail);
+    let is_gpt = |role| !matches!(role, WriteRole::ClearTail | WriteRole::ClearOldBackup);
+    let gpt = layout.writes.iter().filter(|w| is_gpt(w.role));
     let (head, tail): (Vec<&TableWrite>, Vec<&TableWrite>) =
         gpt.partition(|w| w.role != WriteRole::BackupGpt);
     let starts = tail.iter().map(|w| w.offset).min();
@@ -238,8 +262,11 @@ fn read_back(layout: &Layout, target_size: u64, before: &Table) -> Result<Table,
     let len = head.iter().map(|w| w.extent().end()).max();
     let ends = [
         (head, 0, len.unwrap_or(0)),
-        (tail, from, target_size - from),
+        (tail, from, target_size.saturating_sub(from)),
     ];
+    if ends.iter().any(|(_, _, len)| *len > MOST) {
+        return Err(damaged());
+    }
     let [head, tail] = ends.map(|(writes, from, len)| {
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
         for write in writes {
@@ -251,7 +278,7 @@ fn read_back(layout: &Layout, target_size: u64, before: &Table) -> Result<Table,
     let ends = head.zip(tail);
     let ends = ends.and_then(|(head, tail)| DiskEnds::new(head, tail, target_size));
     let table = read_table(&ends.ok_or_else(damaged)?, before.sector)?;
-    match table.notes.first() {
+    match table.notes.iter().find(|note| !before.notes.contains(note)) {
         None => Ok(table),
         Some(note) => Err(ToGptRefusal::Inconsistent(note.text.clone())),
     }

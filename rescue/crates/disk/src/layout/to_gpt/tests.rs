@@ -32,6 +32,7 @@ fn converted(
     let wanted = ToGpt {
         reuse,
         esp_size: 4 * MIB,
+        logical: false,
         guid: &guid,
     };
     to_gpt(&table, disk, target, &wanted)

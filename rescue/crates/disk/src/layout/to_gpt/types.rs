@@ -28,6 +28,7 @@ const fn kind(guid: Uuid, attributes: u64, name: &'static str) -> Kind {
 }
 
 pub(super) const ESP: Kind = kind(known::EFI.guid, 0, "EFI system partition");
+pub(super) const BIOS_BOOT: Kind = kind(known::BIOS.guid, 0, "BIOS boot partition");
 const DATA: Uuid = known::BASIC.guid;
 const DATA_NAME: &str = "Basic data partition";
 
