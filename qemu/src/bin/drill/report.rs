@@ -197,6 +197,13 @@ impl Drill {
         self.restores.push(report);
     }
 
+    /// What the medium said before the start, where it said that it will not come up.
+    pub(crate) fn foretold(&self) -> Option<&str> {
+        let answers = self.restores.iter().map(|r| &r["answers"]["will_boot"]);
+        let mut bad = answers.filter(|answer| answer["verdict"] == "no");
+        bad.find_map(|answer| answer["lines"][0].as_str())
+    }
+
     /// The sentences under `key` of the medium's reports.
     pub(crate) fn restore_lines(&self, key: &str) -> Vec<&str> {
         let lists = self

@@ -50,8 +50,24 @@ pub(crate) fn prove(drill: &mut Running<'_>) -> Result<()> {
     let at = drill.at();
     // A machine that ended has no screen any more.
     drop(drill.gallery.take(&mut vm, at, caption, true));
-    outcome?;
+    outcome.map_err(|error| with_what_was_foretold(error, drill.told.foretold()))?;
     switch_off(drill, &mut vm)
+}
+
+/// What does not come up shows that, and not always why: GRUB on a BIOS wipes its errors
+/// away before its prompt, faster than anybody reads. The medium may have known.
+fn with_what_was_foretold(error: anyhow::Error, foretold: Option<&str>) -> anyhow::Error {
+    let Some(foretold) = foretold else {
+        return error;
+    };
+    match error.downcast::<Failed>() {
+        Ok(mut failed) => {
+            failed.reason = format!("{}; the medium had foretold it: {foretold}", failed.reason);
+            failed.evidence.push(foretold.to_owned());
+            failed.into()
+        }
+        Err(other) => other,
+    }
 }
 
 /// The largest place of a character that is not above `limit`.
@@ -307,6 +323,23 @@ mod tests {
         assert!(same_host("web1.example.org", "WEB1"));
         assert!(!same_host("web1", "web2"));
         assert!(!same_host("web1", ""));
+    }
+
+    #[test]
+    fn what_the_medium_foretold_explains_a_start_that_failed_and_nothing_else() {
+        let failed = || -> anyhow::Error {
+            let (reason, evidence) = ("it did not come up".to_owned(), vec!["grub>".to_owned()]);
+            Failed { reason, evidence }.into()
+        };
+        let told = with_what_was_foretold(failed(), Some("/boot has no kernel"));
+        let told = told.downcast_ref::<Failed>().unwrap();
+        let reason = "it did not come up; the medium had foretold it: /boot has no kernel";
+        assert_eq!(told.reason, reason);
+        assert_eq!(told.evidence, ["grub>", "/boot has no kernel"]);
+        let same = with_what_was_foretold(failed(), None);
+        assert_eq!(same.to_string(), "it did not come up");
+        let host = with_what_was_foretold(anyhow::anyhow!("no QEMU"), Some("no kernel"));
+        assert_eq!(host.to_string(), "no QEMU");
     }
 
     #[test]
