@@ -25,6 +25,11 @@ then = "poweroff"
 serial = "NEW-NVME-1"
 "#;
 
+/// Both machines, which have the host for themselves.
+fn machine() -> Machine {
+    Machine::new(Firmware::SecureBoot).cpus(2)
+}
+
 fn main() -> Result<()> {
     let start = Instant::now();
     let folder = scratch()?;
@@ -33,7 +38,7 @@ fn main() -> Result<()> {
         "the machine as it is: UEFI, Secure Boot, its disk on AHCI",
         || {
             Facts::of(
-                Machine::new(Firmware::SecureBoot),
+                machine(),
                 Disk::raw(&patient.disk).bus(Bus::Ahci).serial("OLD-SATA-1"),
             )
         },
@@ -51,7 +56,7 @@ fn main() -> Result<()> {
         "the medium is gone; the new machine boots what was restored",
         || {
             let disk = Disk::raw(&target).bus(Bus::Nvme).serial(TARGET_SERIAL);
-            Facts::of(Machine::new(Firmware::SecureBoot), disk)
+            Facts::of(machine(), disk)
         },
     )?;
     proof(&old, &new)?;
@@ -97,7 +102,7 @@ fn restore(stick: &Path, target: &Path) -> Result<()> {
     std::fs::File::create(target)
         .and_then(|file| file.set_len(TARGET_BYTES))
         .context("making the blank disk")?;
-    let mut vm = Machine::new(Firmware::SecureBoot)
+    let mut vm = machine()
         .memory_mib(512)
         .cdrom(medium()?)
         .disk(Disk::raw(stick).bus(Bus::Usb).never_boots())
