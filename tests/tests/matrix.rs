@@ -1,5 +1,5 @@
 //! Linux guests made on AHCI, restored to other controllers under each firmware.
-//! [`tests::matrix::IN_CI`] says which pairs CI runs; `scripts/test --all` runs all.
+//! CI runs [`Pair::quarter`] of the pairs; `scripts/test --all` runs all.
 
 use anyhow::{Context, Result, ensure};
 use qemu::{Bus, Disk, Firmware, Machine};
