@@ -5,9 +5,11 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
+use tests::guest::{Guest, PASSPHRASE};
 use tests::rescue::capture;
 use tests::{Patient, Web, artefact, is_left_out, medium, rescue_program, scratch, tool};
 
@@ -217,6 +219,112 @@ fn vm_drill_without_a_kernel_fails_with_what_the_medium_foretold() -> Result<()>
         "the medium had foretold it: ",
         "/boot has no kernel",
     ])
+}
+
+/// What answers on TCP port 7, on whatever card, as files of the system.
+const ANSWERS: [(&str, &str); 3] = [
+    (
+        "network/20-all.network",
+        "[Match]\nType=ether\n[Network]\nDHCP=yes\n",
+    ),
+    (
+        "system/echo.socket",
+        "[Socket]\nListenStream=7\nAccept=yes\n",
+    ),
+    (
+        "system/echo@.service",
+        "[Service]\nExecStart=/bin/cat\nStandardInput=socket\n",
+    ),
+];
+/// What starts that.
+const STARTS: [(&str, &str); 2] = [
+    (
+        "multi-user.target.wants/systemd-networkd.service",
+        "/lib/systemd/system/systemd-networkd.service",
+    ),
+    (
+        "sockets.target.wants/echo.socket",
+        "/etc/systemd/system/echo.socket",
+    ),
+];
+/// Asks it, through the port that the drill opened.
+const ASKS: &str = r#"#!/bin/bash
+set -eu
+until exec 3<>"/dev/tcp/127.0.0.1/$DRILL_PORT_7"; do sleep 1; done
+echo "$DRILL_HARDWARE" >&3
+read -r -t 60 answer <&3
+[ "$answer" = "$DRILL_HARDWARE" ]
+"#;
+
+/// Every controller, every card and every proof that no other test has.
+#[test]
+fn vm_drills_on_other_hardware_pass_by_every_proof() -> Result<()> {
+    // Seven machines: for `scripts/test --all`.
+    if is_left_out() {
+        return Ok(());
+    }
+    let captured = Captured::copy_of(&Patient::named("bios")?)?;
+    for (path, text) in ANSWERS {
+        let file = captured.folder.path().join("file");
+        fs::write(&file, text)?;
+        captured.debugfs(&format!("write {} /etc/systemd/{path}", file.display()))?;
+    }
+    for (link, target) in STARTS {
+        let folder = link.split('/').next().context("a folder")?;
+        // (It may be there.)
+        captured.debugfs(&format!("mkdir /etc/systemd/system/{folder}"))?;
+        captured.debugfs(&format!("symlink /etc/systemd/system/{link} {target}"))?;
+    }
+    let script = captured.folder.path().join("ask");
+    fs::write(&script, ASKS)?;
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    let script = format!("script:{}", script.display());
+    let hardware = "dell-perc hp-sas lsi-scsi ide hyper-v-like vmware vmware-e1000";
+    let mut words = vec!["--firmware", "bios", "--forward", "7", "--hardware"];
+    words.extend(hardware.split(' '));
+    for proof in ["login", "port:7", "agent", &script] {
+        words.extend(["--wait-for", proof]);
+    }
+    let drilled = captured.drill(&words)?;
+    let drills = drilled.report["drills"].as_array().context("drills")?;
+    for (drill, name) in drills.iter().zip(hardware.split(' ')) {
+        let (is, verdict) = (&drill["hardware"], &drill["verdict"]);
+        println!("{is}: {verdict}, {} s", drill["seconds"]);
+        ensure!(*is == name && *verdict == "passed", "{drill:#}");
+        let proofs = drill["proofs"].as_array().context("proofs")?;
+        ensure!(proofs.len() == 4, "{proofs:?}");
+    }
+    ensure!(drills.len() == 7, "{} drills", drills.len());
+    drilled.ended_with(0, "passed")
+}
+
+#[test]
+fn vm_drill_of_an_encrypted_image_wants_its_passphrase() -> Result<()> {
+    // Another case: for `scripts/test --all`.
+    if is_left_out() {
+        return Ok(());
+    }
+    let captured = Captured::copy_of(&Guest::Luks.patient()?)?;
+    let without = captured.drill(&["--hardware", "nvme", "--firmware", "bios", "--force"])?;
+    without.ended_with(3, "not-run")?;
+    let reason = without.report["drills"][0]["reason"].as_str();
+    let reason = reason.context("no reason")?;
+    ensure!(reason.contains("--passphrase-file"), "{reason}");
+    fs::remove_dir_all(captured.folder.path().join("repository"))?;
+    let file = captured.folder.path().join("passphrase");
+    fs::write(&file, format!("{PASSPHRASE}\n"))?;
+    let file = file.to_str().context("a path of text")?;
+    let words = ["--hardware", "nvme", "--firmware", "bios"];
+    let with = captured.drill(&[&words[..], &["--passphrase-file", file]].concat())?;
+    with.ended_with(0, "passed")?;
+    // The plan that the machine got had it, and what is kept has not.
+    ensure!(!with.page.contains(PASSPHRASE) && !with.report.to_string().contains(PASSPHRASE));
+    let compared = with.report["drills"][0]["compared"].to_string();
+    ensure!(
+        compared.contains("machine-id (disk 0, partition 4)"),
+        "{compared}"
+    );
+    Ok(())
 }
 
 #[test]

@@ -105,6 +105,11 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) force: bool,
 
+    /// A file with the passphrase of an encrypted (LUKS) volume: the system in it is adapted, and
+    /// it is typed where the system asks for it on its first serial port; give it again for more
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Vec<PathBuf>,
+
     /// Only images signed by this key count (a minisign .pub file); give it again for more
     #[arg(long, value_name = "FILE")]
     pub(crate) trust_key: Vec<PathBuf>,

@@ -7,6 +7,7 @@ use crate::profile::{Profile, firmware_name};
 use crate::report::{Compared, Drill, Step, Verdict};
 use crate::repository::Repository;
 use crate::say::{Event, Say};
+use crate::unlock::Passphrases;
 use crate::{identity, medium, start};
 use anyhow::{Context, Result, bail};
 use qemu::{Accel, Disk, Firmware, Machine};
@@ -22,6 +23,7 @@ pub(crate) struct Setting<'a> {
     pub(crate) repository: &'a Repository,
     pub(crate) medium: &'a Path,
     pub(crate) rescue: &'a Path,
+    pub(crate) passphrases: &'a Passphrases,
     pub(crate) accel: Accel,
     pub(crate) say: &'a Say,
 }

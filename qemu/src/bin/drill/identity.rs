@@ -1,11 +1,12 @@
 //! Is it still itself: what `rescue identity` tells of the restored disks before and
 //! after their first start.
 
-use crate::drill::Running;
+use crate::drill::{Running, Setting};
 use crate::report::Compared;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -20,16 +21,19 @@ const KEY: &str = "6472696c6c206472696c6c206472696c6c206472696c6c206472696c6c206
 pub(crate) fn on_disks(drill: &Running<'_>) -> Result<Identity> {
     let mut all = Identity::new();
     for (file, disk) in drill.disks.iter().zip(&drill.setting.image.disks) {
-        let systems = look(drill.setting.rescue, file, disk.sector_size)?;
+        let systems = look(drill.setting, file, disk.sector_size)?;
         collect(&systems, disk.index, &mut all);
     }
     Ok(all)
 }
 
-fn look(program: &Path, disk: &Path, sector: u32) -> Result<Value> {
+fn look(setting: &Setting<'_>, disk: &Path, sector: u32) -> Result<Value> {
+    let program = setting.rescue;
+    let keys = setting.args.passphrase_file.iter();
     let output = Command::new(program)
         .args(["identity", "--json", "--key", KEY, "--sector-size"])
         .arg(sector.to_string())
+        .args(keys.flat_map(|file| [OsStr::new("--passphrase-file"), file.as_os_str()]))
         .arg("--")
         .arg(disk)
         .output()

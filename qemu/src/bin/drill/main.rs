@@ -22,6 +22,7 @@ mod repository;
 mod say;
 mod serve;
 mod start;
+mod unlock;
 
 use anyhow::{Context, Result, ensure};
 use args::{Args, Inner};
@@ -86,6 +87,7 @@ fn run(args: &Args) -> Result<u8> {
     let image = Image::shown(&rescue, wanted, &repository, &args.trust_key)?;
     let medium_facts = MediumFacts::of(&medium)?;
     let report_folder = report_folder(args, &image, moment)?;
+    let passphrases = unlock::Passphrases::read(&args.passphrase_file)?;
     let accel = Accel::best();
     let setting = drill::Setting {
         args,
@@ -93,6 +95,7 @@ fn run(args: &Args) -> Result<u8> {
         repository: &repository,
         medium: &medium,
         rescue: &rescue,
+        passphrases: &passphrases,
         accel,
         say: &say,
     };

@@ -1,5 +1,6 @@
 //! The restore: the medium is started beside blank disks and follows a plan.
 
+use crate::args::Args;
 use crate::drill::{CannotRun, Failed, Running, serial};
 use crate::profile::firmware_name;
 use crate::reason::Finder;
@@ -239,8 +240,8 @@ fn volume(drill: &Running<'_>, index: u32) -> Result<PathBuf> {
         &drill.setting.image.id,
         index,
         &keys,
-        args.verify,
-        args.force,
+        drill.setting.passphrases.all(),
+        args,
     );
     fs::write(content.join("rescue.toml"), text?).context("writing the plan")?;
     let file = drill.folder.join("plan.raw");
@@ -249,7 +250,13 @@ fn volume(drill: &Running<'_>, index: u32) -> Result<PathBuf> {
 }
 
 /// The plan: what the technician would answer.
-fn plan(id: &str, disk: u32, trust: &[String], verify: bool, force: bool) -> Result<String> {
+fn plan(
+    id: &str,
+    disk: u32,
+    trust: &[String],
+    passphrases: &[String],
+    args: &Args,
+) -> Result<String> {
     let mut restore = toml::Table::new();
     let from = match PORT {
         80 => format!("http://{}", Nic::SERVED_AT),
@@ -259,13 +266,15 @@ fn plan(id: &str, disk: u32, trust: &[String], verify: bool, force: bool) -> Res
     restore.insert("image".to_owned(), id.into());
     restore.insert("disk".to_owned(), i64::from(disk).into());
     restore.insert("then".to_owned(), "poweroff".into());
-    for (name, on) in [("verify", verify), ("force", force)] {
+    for (name, on) in [("verify", args.verify), ("force", args.force)] {
         if on {
             restore.insert(name.to_owned(), true.into());
         }
     }
-    if !trust.is_empty() {
-        restore.insert("trust-key".to_owned(), trust.to_vec().into());
+    for (name, texts) in [("trust-key", trust), ("passphrases", passphrases)] {
+        if !texts.is_empty() {
+            restore.insert(name.to_owned(), texts.to_vec().into());
+        }
     }
     let mut target = toml::Table::new();
     target.insert("serial".to_owned(), serial(disk).into());
@@ -301,13 +310,11 @@ mod tests {
 
     #[test]
     fn the_plan_names_one_image_one_disk_one_target() {
-        let text = plan(
-            "20261126T224509Z-fe5b37ef",
-            1,
-            &["a \"key\"".to_owned()],
-            true,
-            false,
-        );
+        let args = ["drill", "x", "--from", "/repo", "--verify"];
+        let args = <Args as clap::Parser>::try_parse_from(args).unwrap();
+        let id = "20261126T224509Z-fe5b37ef";
+        let keys = ["a \"key\"".to_owned()];
+        let text = plan(id, 1, &keys, &["correct \"horse\"".to_owned()], &args);
         let plan: toml::Table = toml::from_str(&text.unwrap()).unwrap();
         let restore = plan["restore"].as_table().unwrap();
         assert_eq!(restore["from"].as_str(), Some("http://10.0.2.100"));
@@ -315,6 +322,8 @@ mod tests {
         assert_eq!(restore["disk"].as_integer(), Some(1));
         assert_eq!(restore["verify"].as_bool(), Some(true));
         assert_eq!(restore.get("force"), None);
+        let passphrase = restore["passphrases"][0].as_str();
+        assert_eq!(passphrase, Some("correct \"horse\""));
         assert_eq!(restore["trust-key"][0].as_str(), Some("a \"key\""));
         assert_eq!(plan["target"]["serial"].as_str(), Some("DRILL-1"));
     }

@@ -5,6 +5,7 @@ use crate::drill::{Failed, Running};
 use crate::proof::{Heard, Proof, Shown, Watcher};
 use crate::reason::Finder;
 use crate::report::{Compared, Proven};
+use crate::unlock::Typist;
 use anyhow::{Context, Result};
 use qemu::{Forward, Machine, Nic, Vm};
 use std::time::{Duration, Instant};
@@ -105,6 +106,7 @@ struct Start {
     heard: Heard,
     listened: usize,
     finder: Finder,
+    typist: Typist,
     deadline: Instant,
     limit: Duration,
     next_picture: Instant,
@@ -133,6 +135,7 @@ impl Start {
             heard: Heard::default(),
             listened: 0,
             finder: Finder::default(),
+            typist: Typist::new(drill.setting.passphrases),
             deadline: Instant::now() + limit,
             limit,
             next_picture: Instant::now(),
@@ -145,6 +148,9 @@ impl Start {
         loop {
             let next = Instant::now() + TICK;
             let over = self.hear(vm, next)?;
+            if over.is_none() {
+                self.typist.answer(vm, &self.heard.console)?;
+            }
             let looked = self.look(drill, vm);
             if looked.is_ok() && self.watchers.is_empty() {
                 return Ok(());
@@ -271,7 +277,8 @@ impl Start {
             Some(found) => (format!(": {}", found.sentence), found.evidence),
             None => (String::new(), Vec::new()),
         };
-        let reason = format!("{what}{sentence}");
+        let typed = self.typist.told().unwrap_or_default();
+        let reason = format!("{what}{sentence}{typed}");
         Failed { reason, evidence }.into()
     }
 }
