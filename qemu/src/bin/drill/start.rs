@@ -43,7 +43,8 @@ pub(crate) fn prove(drill: &mut Running<'_>) -> Result<()> {
         .heard
         .console
         .truncate(floor(&start.heard.console, CONSOLE_LIMIT));
-    drill.told.console = std::mem::take(&mut start.heard.console);
+    let console = std::mem::take(&mut start.heard.console);
+    drill.told.console = drill.setting.passphrases.struck_from(console);
     let caption = match outcome {
         Ok(()) => "it has proven itself",
         Err(_) => "how it ended",

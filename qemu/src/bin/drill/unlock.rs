@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 
 /// How programs ask on a console that tells what it shows: initramfs-tools with
 /// cryptsetup, systemd (dracut, and units of crypttab), cryptsetup itself and GRUB.
-const PROMPTS: [&str; 4] = [
+const PROMPTS: [&str; 3] = [
     "Please unlock disk ",
     "Please enter passphrase for disk ",
     "Enter passphrase for ",
-    "Enter any existing passphrase",
 ];
 /// Whoever refused all of them more often than this will not take them.
 const ROUNDS: usize = 3;
@@ -40,6 +39,16 @@ impl Passphrases {
 
     pub(crate) fn all(&self) -> &[String] {
         &self.0
+    }
+
+    /// `text` without them: what is typed where nobody asks any more is shown.
+    pub(crate) fn struck_from(&self, mut text: String) -> String {
+        for passphrase in &self.0 {
+            if text.contains(passphrase.as_str()) {
+                text = text.replace(passphrase.as_str(), "(passphrase)");
+            }
+        }
+        text
     }
 }
 
@@ -163,6 +172,17 @@ mod tests {
         let mut typist = typist(&[]);
         assert_eq!(typist.next("Please unlock disk a: "), None);
         assert!(typist.asked && typist.told().is_none());
+    }
+
+    #[test]
+    fn what_is_kept_of_a_console_has_no_passphrase() {
+        let all = Passphrases(vec!["correct horse".to_owned(), "x1".to_owned()]);
+        let text = "web1 login: correct horse\nPassword: \nx1 x2".to_owned();
+        let kept = all.struck_from(text);
+        assert_eq!(
+            kept,
+            "web1 login: (passphrase)\nPassword: \n(passphrase) x2"
+        );
     }
 
     #[test]
