@@ -70,7 +70,8 @@ impl Captured {
     fn drill_from(&self, repository: &OsStr, words: &[&str]) -> Result<Drilled> {
         let report = self.folder.path().join("report");
         let output = Command::new(artefact("debug/drill")?)
-            .args(["web1", "--json", "--from"])
+            // (As all machines of the tests have: two of them run at a time.)
+            .args(["web1", "--json", "--processors", "1", "--from"])
             .arg(repository)
             .arg("--report")
             .arg(&report)

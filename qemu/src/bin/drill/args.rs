@@ -75,6 +75,10 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     pub(crate) firmware: Option<Start>,
 
+    /// How many processors each machine has, instead of what its file says
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) processors: Option<u32>,
+
     /// What proves that it came up (see below); give it again for more
     #[arg(long, value_name = "PROOF", default_value = "login")]
     pub(crate) wait_for: Vec<Proof>,
@@ -191,6 +195,7 @@ mod tests {
             "drill x --from /repo --wait-for ssh",
             "drill x --from /repo --wait-for port:0",
             "drill x --from /repo --limit 0",
+            "drill x --from /repo --processors 0",
             "drill x --from /repo --firmware coreboot",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");

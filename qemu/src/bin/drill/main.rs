@@ -76,7 +76,7 @@ fn run(args: &Args) -> Result<u8> {
     let profiles: Vec<Profile> = args
         .hardware
         .iter()
-        .map(|name| Profile::named(name))
+        .map(|name| Ok(Profile::named(name)?.with_processors(args.processors)))
         .collect::<Result<_>>()?;
     let from = args.from.as_deref().context("--from is missing")?;
     let repository = Repository::new(from, &args.reach)?;

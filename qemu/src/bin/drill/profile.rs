@@ -132,6 +132,12 @@ pub(crate) fn firmware_name(firmware: Firmware) -> &'static str {
 }
 
 impl Profile {
+    /// The same machine with so many processors, if that is said.
+    pub(crate) fn with_processors(mut self, processors: Option<u32>) -> Self {
+        self.processors = processors.unwrap_or(self.processors);
+        self
+    }
+
     /// The built-in profile of this name, or the one in a file of this name.
     pub(crate) fn named(name: &str) -> Result<Self> {
         if let Some((name, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
