@@ -201,7 +201,9 @@ impl Line {
             }
             Bus::MptSas => {
                 self.controller("mptsas", "mptsas1068");
-                "scsi-hd,bus=mptsas.0".to_owned()
+                // (Linux passes over a disk without an address on SAS. NAA 3: a local one.)
+                let address = (3 << 60) | u64::from(self.drives);
+                format!("scsi-hd,bus=mptsas.0,wwn={address:#x}")
             }
             Bus::Lsi => {
                 self.controller("lsi", "lsi53c895a");

@@ -33,7 +33,10 @@ fn every_bus_has_its_device() {
         (Bus::VirtioBlk, "virtio-blk-pci,serial=S1,bootindex=0"),
         (Bus::VirtioScsi, "scsi-hd,bus=scsi.0,serial=S1,bootindex=0"),
         (Bus::Megasas, "scsi-hd,bus=megasas.0,serial=S1,bootindex=0"),
-        (Bus::MptSas, "scsi-hd,bus=mptsas.0,serial=S1,bootindex=0"),
+        (
+            Bus::MptSas,
+            "scsi-hd,bus=mptsas.0,wwn=0x3000000000000001,serial=S1,bootindex=0",
+        ),
         (Bus::Lsi, "scsi-hd,bus=lsi.0,serial=S1,bootindex=0"),
         (Bus::Pvscsi, "scsi-hd,bus=pvscsi.0,serial=S1,bootindex=0"),
         (Bus::Usb, "usb-storage,bus=xhci.0,removable=on,serial=S1"),

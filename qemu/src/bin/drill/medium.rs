@@ -20,6 +20,8 @@ const SILENCE: Duration = Duration::from_secs(300);
 /// For it to switch off after its last word.
 const OFF: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(500);
+/// The folder of what the machine is told.
+const PLAN: &str = "plan";
 /// Where the guest finds the repository.
 const PORT: u16 = 80;
 
@@ -43,9 +45,20 @@ pub(crate) fn restore(drill: &mut Running<'_>) -> Result<()> {
     Ok(())
 }
 
+/// What the machine is told, passwords and passphrases among it, goes before it starts
+/// anything else: disks may be kept (`--keep-disks`).
 fn one_disk(drill: &mut Running<'_>, index: u32) -> Result<()> {
-    let volume = volume(drill, index)?;
-    let repository = drill.folder.join("repository.json");
+    let outcome = restored(drill, index);
+    let folder = drill.folder.join(PLAN);
+    let gone = fs::remove_dir_all(&folder);
+    outcome.and(gone.with_context(|| format!("removing {}", folder.display())))
+}
+
+fn restored(drill: &mut Running<'_>, index: u32) -> Result<()> {
+    let folder = drill.folder.join(PLAN);
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let volume = volume(drill, &folder, index)?;
+    let repository = folder.join("repository.json");
     drill.setting.repository.save(&repository)?;
     let program = std::env::current_exe().context("finding this program")?;
     let command = [
@@ -227,9 +240,9 @@ impl Watch {
 }
 
 /// A volume labelled RESCUE with the plan for disk `index`.
-fn volume(drill: &Running<'_>, index: u32) -> Result<PathBuf> {
-    let content = drill.folder.join("plan");
-    fs::create_dir_all(&content).context("making the plan's folder")?;
+fn volume(drill: &Running<'_>, folder: &Path, index: u32) -> Result<PathBuf> {
+    let content = folder.join("content");
+    fs::create_dir(&content).context("making the plan's folder")?;
     let args = drill.setting.args;
     let mut keys = Vec::new();
     for key in &args.trust_key {
@@ -244,7 +257,7 @@ fn volume(drill: &Running<'_>, index: u32) -> Result<PathBuf> {
         args,
     );
     fs::write(content.join("rescue.toml"), text?).context("writing the plan")?;
-    let file = drill.folder.join("plan.raw");
+    let file = folder.join("volume.raw");
     make_volume(&content, &file)?;
     Ok(file)
 }
