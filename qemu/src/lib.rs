@@ -29,6 +29,7 @@
 mod accel;
 mod args;
 mod boot_disk;
+mod controls;
 mod disk;
 mod error;
 mod firmware;

@@ -215,9 +215,10 @@ fn captured(guest: Guest) -> Result<PathBuf> {
     let stamp = fs::read_to_string(artefact(&format!("patients/{}.stamp", guest.name()))?)?;
     let version = format!("{} {} {:?}", stamp.trim(), program.len(), made);
     let scratch = scratch()?;
-    let folder = target()?.join("matrix").join(guest.name());
+    let images = target()?.join("matrix");
+    fs::create_dir_all(&images).context("making a folder for images")?;
+    let folder = images.join(guest.name());
     let (repository, kept) = (folder.join("repository"), folder.join("version"));
-    fs::create_dir_all(target()?.join("matrix")).context("making a folder for images")?;
     // Whoever comes at the same time waits, and does not take away what is being read.
     let lock = fs::File::create(folder.with_extension("lock")).context("making a lock")?;
     lock.lock().context("waiting for whoever captures, too")?;

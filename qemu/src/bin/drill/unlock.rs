@@ -73,7 +73,6 @@ pub(crate) struct Typist {
     /// Bytes of the console that were searched.
     searched: usize,
     typed: usize,
-    asked: bool,
 }
 
 impl Typist {
@@ -89,25 +88,33 @@ impl Typist {
     /// # Errors
     /// [`CannotRun`] when there is none: nobody else is there who could.
     pub(crate) fn answer(&mut self, vm: &mut Vm, console: &str) -> Result<()> {
-        if let Some(passphrase) = self.next(console) {
-            vm.send(&format!("{passphrase}\n"))?;
+        if !self.is_asked(console) {
+            return Ok(());
         }
-        if self.asked && self.passphrases.all().is_empty() {
+        if self.passphrases.all().is_empty() {
             let text = "it asks for the passphrase of an encrypted volume: give --passphrase-file";
             return Err(CannotRun(text.to_owned()).into());
+        }
+        if let Some(passphrase) = self.next() {
+            vm.send(&format!("{passphrase}\n"))?;
         }
         Ok(())
     }
 
-    /// What is to be typed: one after the other, and from the first again.
-    fn next(&mut self, console: &str) -> Option<String> {
-        let new = console.get(self.searched..)?;
-        let at = PROMPTS.iter().filter_map(|prompt| {
+    /// True once for each prompt.
+    fn is_asked(&mut self, console: &str) -> bool {
+        let new = console.get(self.searched..).unwrap_or_default();
+        let ends = PROMPTS.iter().filter_map(|prompt| {
             let at = new.find(prompt)?;
             Some(at + prompt.len())
         });
-        self.searched += at.min()?;
-        self.asked = true;
+        let first = ends.min();
+        self.searched += first.unwrap_or_default();
+        first.is_some()
+    }
+
+    /// What is to be typed: one after the other, and from the first again.
+    fn next(&mut self) -> Option<String> {
         let all = self.passphrases.all();
         if self.typed >= all.len() * ROUNDS {
             return None;
@@ -134,19 +141,24 @@ mod tests {
         Typist::new(&Passphrases(all.iter().map(|&p| p.to_owned()).collect()))
     }
 
+    /// What is typed when that is on the console.
+    fn typed(typist: &mut Typist, console: &str) -> Option<String> {
+        typist.is_asked(console).then(|| typist.next()).flatten()
+    }
+
     #[test]
     fn each_prompt_is_answered_once() {
         let mut typist = typist(&["one", "two"]);
         let mut console = "Please unlock di".to_owned();
-        assert_eq!(typist.next(&console), None);
+        assert_eq!(typed(&mut typist, &console), None);
         assert_eq!(typist.told(), None);
         console.push_str("sk sda4_crypt: ");
-        assert_eq!(typist.next(&console).as_deref(), Some("one"));
-        assert_eq!(typist.next(&console), None);
+        assert_eq!(typed(&mut typist, &console).as_deref(), Some("one"));
+        assert_eq!(typed(&mut typist, &console), None);
         console.push_str("cryptsetup: bad password\nPlease unlock disk sda4_crypt: ");
-        assert_eq!(typist.next(&console).as_deref(), Some("two"));
+        assert_eq!(typed(&mut typist, &console).as_deref(), Some("two"));
         console.push_str("\nPlease enter passphrase for disk data (b): ");
-        assert_eq!(typist.next(&console).as_deref(), Some("one"));
+        assert_eq!(typed(&mut typist, &console).as_deref(), Some("one"));
         assert!(typist.told().unwrap().contains("typed 3 time(s)"));
     }
 
@@ -154,24 +166,25 @@ mod tests {
     fn several_prompts_at_once_are_answered_one_by_one() {
         let mut typist = typist(&["one"]);
         let console = "Enter passphrase for hd0,gpt2 (x): \nPlease unlock disk b: ";
-        assert!(typist.next(console).is_some());
-        assert!(typist.next(console).is_some());
-        assert!(typist.next(console).is_none());
+        assert!(typed(&mut typist, console).is_some());
+        assert!(typed(&mut typist, console).is_some());
+        assert!(typed(&mut typist, console).is_none());
     }
 
     #[test]
     fn what_is_refused_again_and_again_is_not_typed_for_ever() {
         let mut typist = typist(&["one"]);
         let prompts = "Please unlock disk a: ".repeat(10);
-        let typed = (0..10).filter(|_| typist.next(&prompts).is_some());
-        assert_eq!(typed.count(), ROUNDS);
+        let all = (0..10).filter(|_| typed(&mut typist, &prompts).is_some());
+        assert_eq!(all.count(), ROUNDS);
     }
 
     #[test]
     fn without_a_passphrase_nothing_is_typed() {
         let mut typist = typist(&[]);
-        assert_eq!(typist.next("Please unlock disk a: "), None);
-        assert!(typist.asked && typist.told().is_none());
+        assert!(typist.is_asked("Please unlock disk a: "));
+        assert_eq!(typist.next(), None);
+        assert_eq!(typist.told(), None);
     }
 
     #[test]

@@ -253,24 +253,23 @@ fn luks2_of_cryptsetup_is_read_and_changed() {
     }
 }
 
+/// A LUKS1 volume of cryptsetup in `mib` MiB, with few rounds; `more` are words of its.
+fn luks1(mib: usize, more: &[&str]) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "luks1", &vec![0; mib * MIB]);
+    let args = ["luksFormat", "--type", "luks1"];
+    let rounds = ["--pbkdf-force-iterations", "1000"];
+    cryptsetup(dir.path(), &[&args[..], &rounds, more].concat(), &path);
+    std::fs::read(path).unwrap()
+}
+
 #[test]
 fn luks1_of_cryptsetup_is_opened() {
     if !have("cryptsetup") {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
-    let path = file(dir.path(), "luks1", &vec![0; 4 * MIB]);
-    let args = [
-        "luksFormat",
-        "--type",
-        "luks1",
-        "--pbkdf-force-iterations",
-        "1000",
-        "--hash",
-        "sha1",
-    ];
-    cryptsetup(dir.path(), &args, &path);
-    let found = volumes(&parts(vec![std::fs::read(path).unwrap()]), &given());
+    let volume = luks1(4, &["--hash", "sha1"]);
+    let found = volumes(&parts(vec![volume]), &given());
     assert_eq!((found.volumes.len(), found.notes.len()), (1, 0));
     assert!(found.volumes[0].names[0].starts_with("/dev/mapper/luks-"));
 }
@@ -399,17 +398,7 @@ fn damaged_headers_are_no_panic() {
     if !have("cryptsetup") {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
-    let path = file(dir.path(), "luks1", &vec![0; 3 * MIB]);
-    let args = [
-        "luksFormat",
-        "--type",
-        "luks1",
-        "--pbkdf-force-iterations",
-        "1000",
-    ];
-    cryptsetup(dir.path(), &args, &path);
-    let sound = std::fs::read(path).unwrap();
+    let sound = luks1(3, &[]);
     // Not the rounds: more of them only take longer.
     let places = (0..168)
         .chain(208..212)
